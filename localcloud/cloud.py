@@ -1,0 +1,70 @@
+"""One running cloud: what its parts share."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from localcloud.addresses import Addresses
+
+ACCOUNT = "123456789012"  # moto's own default: its backends are keyed by it
+
+Part = TypeVar("Part")
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Cloud:
+    """Where a cloud listens and keeps its files, the parts that live as long as it does, and their end."""
+
+    port: int
+    directory: Path
+    region: str = "us-east-1"
+    account: str = ACCOUNT
+    addresses: Addresses = field(init=False)
+    _parts: dict[type[Any], Any] = field(default_factory=dict, init=False, repr=False)
+    _making: dict[type[Any], threading.Lock] = field(default_factory=dict, init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    _at_shutdown: list[Callable[[], None]] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.addresses = Addresses(self.port)
+
+    @property
+    def endpoint_url(self) -> str:
+        """The URL of every AWS API. By name: moto reads "127" of 127.0.0.1 as a bucket."""
+        return f"http://localhost:{self.port}"
+
+    def part(self, kind: type[Part], make: Callable[[Cloud], Part]) -> Part:
+        """Return the cloud's one `kind` (clusters, certificate authority, …), made by the first who asks.
+
+        Parts that need each other in a circle would wait for each other for ever.
+        """
+        with self._lock:
+            making = self._making.setdefault(kind, threading.Lock())
+        with making:
+            if kind not in self._parts:
+                self._parts[kind] = make(self)
+            found: Part = self._parts[kind]
+            return found
+
+    def on_shutdown(self, callback: Callable[[], None]) -> None:
+        """Have `callback` run when the cloud ends; the last registered runs first."""
+        with self._lock:
+            self._at_shutdown.append(callback)
+
+    def shut_down(self) -> None:
+        """Run every callback, each once, also when another one fails."""
+        while True:
+            with self._lock:
+                if not self._at_shutdown:
+                    return
+                callback = self._at_shutdown.pop()
+            try:
+                callback()
+            except Exception:
+                _log.exception("while shutting down")
