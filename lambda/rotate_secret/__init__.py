@@ -1,0 +1,1 @@
+"""Rotation of the admin secret, as Secrets Manager asks for it."""
