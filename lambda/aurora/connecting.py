@@ -1,0 +1,105 @@
+"""Connections to Aurora, each role by its own way. TLS is verified in full on every one of them.
+
+A connection is retried while the database starts, fails over, is paused or full, until the deadline.
+What time does not heal (a wrong certificate, an unknown host, a refusal) is raised at once, as a type of
+failures.py. A refused credential is fetched anew once: secrets rotate, tokens expire.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class, by a class's name
+
+from aurora import credentials, postgresql
+from aurora.credentials import Credential
+from aurora.deadline import Deadline
+from aurora.environment import DatabaseEnvironment
+from aurora.failures import CredentialRefused, Unavailable
+from aurora.trust import ca_file
+
+LOADER = "shop_loader"
+APPLICATION = "shop_application"
+READ_ONLY = "shop_read_only"
+
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 3.0
+LONGEST_ATTEMPT_SECONDS = 10.0
+
+
+def connect_admin(environment: DatabaseEnvironment, *, deadline: Deadline) -> Connection:
+    """Connect the master user to the writer, past the proxy: session locks and DDL belong there."""
+    return _connect(
+        environment,
+        environment.cluster_endpoint,
+        lambda: credentials.admin_credential(environment),
+        deadline,
+    )
+
+
+def connect_loader(environment: DatabaseEnvironment, *, deadline: Deadline) -> Connection:
+    """Connect the loader to the writer, past the proxy: COPY and DDL would pin a proxied session anyway."""
+    return _connect_by_token(environment, environment.cluster_endpoint, LOADER, deadline)
+
+
+def connect_application(environment: DatabaseEnvironment, *, deadline: Deadline) -> Connection:
+    """Connect the application through the proxy to the writer."""
+    return _connect_by_token(environment, environment.proxy_endpoint, APPLICATION, deadline)
+
+
+def connect_read_only(environment: DatabaseEnvironment, *, deadline: Deadline) -> Connection:
+    """Connect the read-only role through the proxy to a reader."""
+    return _connect_by_token(environment, environment.proxy_read_only_endpoint, READ_ONLY, deadline)
+
+
+def connect_with(
+    environment: DatabaseEnvironment, credential: Credential, *, host: str, deadline: Deadline
+) -> Connection:
+    """Connect with a credential that the caller has at hand: the rotation tests a pending secret so."""
+    return _connect(environment, host, lambda: credential, deadline)
+
+
+def _connect_by_token(
+    environment: DatabaseEnvironment, host: str, user: str, deadline: Deadline
+) -> Connection:
+    return _connect(
+        environment,
+        host,
+        lambda: credentials.token_credential(environment, user=user, host=host),
+        deadline,
+    )
+
+
+def _connect(
+    environment: DatabaseEnvironment, host: str, credential: Callable[[], Credential], deadline: Deadline
+) -> Connection:
+    """Connect, waiting out what passes by itself, with a fresh credential after the first refusal."""
+    try:
+        return _when_available(environment, host, credential, deadline)
+    except CredentialRefused:
+        return _when_available(environment, host, credential, deadline)
+
+
+def _when_available(
+    environment: DatabaseEnvironment, host: str, credential: Callable[[], Credential], deadline: Deadline
+) -> Connection:
+    pause_seconds = FIRST_PAUSE_SECONDS
+    fresh = credential()
+    while True:
+        try:
+            return postgresql.connect(
+                environment,
+                host,
+                fresh,
+                ca_file=ca_file(environment.ca_bundle),
+                timeout_seconds=min(LONGEST_ATTEMPT_SECONDS, deadline.remaining_seconds()),
+            )
+        except Unavailable:
+            # Full jitter: many functions that lost one database must not come back as one wave.
+            pause_seconds = min(LONGEST_PAUSE_SECONDS, 2 * pause_seconds)
+            pause = random.uniform(0, pause_seconds)  # noqa: S311 - spreads load, guards nothing
+            if pause >= deadline.remaining_seconds():
+                raise
+            time.sleep(pause)

@@ -1,0 +1,129 @@
+"""PostgreSQL's dialect: how to connect, and what its errors mean. No other module knows either."""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class, by a class's name
+
+from aurora.credentials import Credential
+from aurora.environment import DatabaseEnvironment
+from aurora.failures import (
+    CertificateRefused,
+    ConnectionFailed,
+    CredentialRefused,
+    HostUnknown,
+    Rejected,
+    Unavailable,
+)
+from aurora.redaction import redact
+
+SHORTEST_CONNECT_TIMEOUT_SECONDS = 2  # libpq takes 1 for 2, and 0 for ever
+UNANSWERED_BYTES_TIMEOUT_MILLISECONDS = 10_000
+
+
+def connect(
+    environment: DatabaseEnvironment,
+    host: str,
+    credential: Credential,
+    *,
+    ca_file: str,
+    timeout_seconds: float,
+) -> Connection:
+    """Open one connection over TLS verified in full, or raise a type of failures.py. One attempt, no retry.
+
+    Nothing is set on the session: through RDS Proxy, a SET pins it to one database connection.
+    """
+    try:
+        return psycopg2.connect(
+            host=host,
+            port=environment.port,
+            dbname=environment.database,
+            user=credential.user,
+            password=credential.password,
+            # `prefer` falls back to plain text and `require` takes any certificate
+            sslmode="verify-full",
+            sslrootcert=ca_file,
+            application_name=environment.application_name,
+            connect_timeout=max(SHORTEST_CONNECT_TIMEOUT_SECONDS, math.ceil(timeout_seconds)),
+            # A writer that vanished sends no reset; without these a client waits for hours.
+            keepalives=1,
+            keepalives_idle=5,
+            keepalives_interval=2,
+            keepalives_count=3,
+            tcp_user_timeout=UNANSWERED_BYTES_TIMEOUT_MILLISECONDS,
+        )
+    except psycopg2.OperationalError as error:
+        where = f"{credential.user}@{host}:{environment.port}/{environment.database}"
+        said = redact(" ".join(str(error).split()))
+        raise _kind_of_failure(said)(f"{where}: {said}") from None  # the original might hold a secret
+
+
+# A failed connect carries no SQLSTATE in libpq, so its text has to tell. First match wins.
+_KINDS: tuple[tuple[type[ConnectionFailed], str], ...] = (
+    (
+        CertificateRefused,
+        r"certificate verify failed|does not match host name|server does not support SSL"
+        r"|root certificate file|could not read root cert|no encryption|TLS is required",
+    ),
+    (
+        CredentialRefused,
+        r"password authentication failed|PAM authentication failed|IAM authentication failed",
+    ),
+    (
+        Unavailable,
+        r"starting up|shutting down|recovery mode|not yet accepting|consistent recovery state"
+        r"|too many clients|too many connections|connection slots are reserved"
+        r"|terminating connection|[Tt]imed-out waiting to acquire|temporary failure in name resolution",
+    ),
+    (HostUnknown, r"could not translate host name"),
+    # What a server says in a FATAL is final unless it stands above; what the network says may pass.
+    (Rejected, r"FATAL:"),
+)
+
+
+def _kind_of_failure(said: str) -> type[ConnectionFailed]:
+    return next((kind for kind, text in _KINDS if re.search(text, said, re.IGNORECASE)), Unavailable)
+
+
+class Remedy(enum.Enum):
+    """What a caller may do after a statement failed, once the whole transaction is rolled back."""
+
+    RETRY = "retry on the same connection"
+    RECONNECT = "retry on a new connection"
+    NONE = "give up: the statement itself is at fault"
+
+
+_RETRY = {
+    "40001",  # serialization_failure
+    "40P01",  # deadlock_detected
+    "55P03",  # lock_not_available
+}
+_RECONNECT = {
+    "25006",  # read_only_sql_transaction: the writer was demoted to a reader
+    "25P03",  # idle_in_transaction_session_timeout
+    "53300",  # too_many_connections
+    "57P01",  # admin_shutdown
+    "57P02",  # crash_shutdown
+    "57P03",  # cannot_connect_now
+    "57P05",  # idle_session_timeout
+}
+
+
+def remedy_for(error: Exception) -> Remedy:
+    """Tell what helps after this error of the driver. A lost connection leaves open whether it committed."""
+    if isinstance(error, Unavailable):
+        return Remedy.RECONNECT
+    if not isinstance(error, psycopg2.Error):
+        return Remedy.NONE
+    if error.pgcode is None:  # the driver's own words: the connection is gone, or was misused
+        lost = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+        return Remedy.RECONNECT if lost else Remedy.NONE
+    if error.pgcode in _RETRY:
+        return Remedy.RETRY
+    if error.pgcode in _RECONNECT or error.pgcode.startswith("08"):
+        return Remedy.RECONNECT
+    return Remedy.NONE
