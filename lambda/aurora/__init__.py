@@ -1,1 +1,1 @@
-"""How code reaches the database: environment, credentials, TLS, connecting. The dialect is postgresql.py's."""
+"""How code reaches the database. All dialect is in postgresql.py; everything else knows no engine."""

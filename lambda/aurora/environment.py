@@ -32,7 +32,7 @@ class DatabaseEnvironment:
     admin_secret_arn: str | None = None
     """Only the migrator and the rotation have it: nothing else may read the admin secret."""
     ca_bundle: str | None = None
-    """None: the packaged one. `system`: the runtime's trust store, which honours SSL_CERT_FILE. Else a path."""
+    """None: the packaged one. `system`: the runtime's own, which honours SSL_CERT_FILE. Else: a path."""
     application_name: str = "shop"
     """What the server shows in pg_stat_activity and its log."""
 

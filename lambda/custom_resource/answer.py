@@ -13,8 +13,8 @@ from aurora.redaction import redact
 
 # A response has 4,096 bytes, by
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
-# Ids take some (a stack's ARN, request and logical id); to a reason, the Provider's framework adds the name of
-# our log group and a stack trace of its own. Sizes are those of ASCII-only JSON, which is the longest writing.
+# Ids take some (a stack's ARN, request and logical id); to a reason, the Provider's framework adds the name
+# of our log group and a stack trace of its own. Sizes are those of ASCII-only JSON, the longest writing.
 DATA_BYTES = 3000
 REASON_BYTES = 1500
 CUT = "…"
