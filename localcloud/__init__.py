@@ -1,1 +1,1 @@
-"""An embedded AWS on one machine: the unmodified CDK CLI deploys onto it; databases and functions are real."""
+"""An embedded AWS: the unmodified CDK CLI deploys onto one machine; databases and functions are real."""

@@ -7,9 +7,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from localcloud.addresses import Addresses
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
 
 ACCOUNT = "123456789012"  # moto's own default: its backends are keyed by it
 
@@ -26,9 +29,12 @@ class Cloud:
     region: str = "us-east-1"
     account: str = ACCOUNT
     addresses: Addresses = field(init=False)
+    endpoints: dict[str, str] = field(default_factory=dict, init=False)
+    """What `status` shows beside the stacks: a name for people ("cluster x, writer") and host:port."""
     _parts: dict[type[Any], Any] = field(default_factory=dict, init=False, repr=False)
     _making: dict[type[Any], threading.Lock] = field(default_factory=dict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    _pages: dict[str, WSGIApplication] = field(default_factory=dict, init=False, repr=False)
     _at_shutdown: list[Callable[[], None]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -51,6 +57,19 @@ class Cloud:
                 self._parts[kind] = make(self)
             found: Part = self._parts[kind]
             return found
+
+    @property
+    def ca_bundle(self) -> Path:
+        """Where the certificate authority of this cloud's endpoints is, once an endpoint with TLS exists."""
+        return self.directory / "ca.pem"
+
+    def serve(self, prefix: str, application: WSGIApplication) -> None:
+        """Let `application` answer every request whose path starts with `prefix`, before any AWS API does."""
+        self._pages[prefix] = application
+
+    def page(self, path: str) -> WSGIApplication | None:
+        """Return what answers `path` instead of the AWS APIs."""
+        return next((page for prefix, page in self._pages.items() if path.startswith(prefix)), None)
 
     def on_shutdown(self, callback: Callable[[], None]) -> None:
         """Have `callback` run when the cloud ends; the last registered runs first."""

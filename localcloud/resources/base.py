@@ -79,6 +79,12 @@ class Handler(ABC):
     replaced_by: ClassVar[frozenset[str]] = frozenset()
     """Properties whose change needs a replacement beyond what the type's schema says."""
 
+    one_at_a_time: ClassVar[bool] = False
+    """It only touches moto's backends, for milliseconds: run without company, as they are not thread-safe."""
+
+    supported: ClassVar[frozenset[str] | None] = None
+    """Properties that have their effect. With it given, others than these and `no_local_effect` fail."""
+
     no_local_effect: ClassVar[frozenset[str]] = frozenset()
     """Properties that are accepted and do nothing here. README's list is made of these."""
 
