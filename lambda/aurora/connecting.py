@@ -57,8 +57,11 @@ def connect_read_only(environment: DatabaseEnvironment, *, deadline: Deadline) -
 def connect_with(
     environment: DatabaseEnvironment, credential: Credential, *, host: str, deadline: Deadline
 ) -> Connection:
-    """Connect with a credential that the caller has at hand: the rotation tests a pending secret so."""
-    return _connect(environment, host, lambda: credential, deadline)
+    """Connect with a credential that the caller has at hand: the rotation tests a pending secret so.
+
+    Refused is final here: the same password a second time would only count as one more wrong login.
+    """
+    return _when_available(environment, host, lambda: credential, deadline)
 
 
 def _connect_by_token(

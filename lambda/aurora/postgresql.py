@@ -7,7 +7,9 @@ import math
 import re
 
 import psycopg2
+from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class, by a class's name
+from psycopg2.extensions import encrypt_password
 
 from aurora.credentials import Credential
 from aurora.environment import DatabaseEnvironment
@@ -60,6 +62,20 @@ def connect(
         where = f"{credential.user}@{host}:{environment.port}/{environment.database}"
         said = redact(" ".join(str(error).split()))
         raise _kind_of_failure(said)(f"{where}: {said}") from None  # the original might hold a secret
+
+
+def change_password(connection: Connection, credential: Credential) -> None:
+    """Give the credential's user its password, within the caller's transaction.
+
+    The server is sent a SCRAM verifier that is computed here: the password itself reaches no statement log, no
+    pg_stat_activity and no audit trail.
+    """
+    verifier = encrypt_password(credential.password, credential.user, algorithm="scram-sha-256")
+    statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+        sql.Identifier(credential.user), sql.Literal(verifier)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
 
 
 # A failed connect carries no SQLSTATE in libpq, so its text has to tell. First match wins.
