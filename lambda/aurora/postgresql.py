@@ -67,8 +67,8 @@ def connect(
 def change_password(connection: Connection, credential: Credential) -> None:
     """Give the credential's user its password, within the caller's transaction.
 
-    The server is sent a SCRAM verifier that is computed here: the password itself reaches no statement log, no
-    pg_stat_activity and no audit trail.
+    The server is sent a SCRAM verifier that is computed here: the password itself reaches no statement log,
+    no pg_stat_activity and no audit trail.
     """
     verifier = encrypt_password(credential.password, credential.user, algorithm="scram-sha-256")
     statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
