@@ -1,0 +1,364 @@
+"""A real PostgreSQL server with Aurora's roles: created, cloned as a streaming reader, started, stopped.
+
+Two doors lead in. The Unix socket in the server's own directory (mode 0700) trusts whoever may enter that
+directory, as any role; the loopback port asks every role for its SCRAM password and refuses `rdsadmin`.
+"""
+
+import ctypes
+import functools
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import extensions
+from psycopg2.sql import SQL, Composable, Identifier, Literal
+
+from localcloud.aurora.postgresql_programs import (
+    ProgramFailed,
+    Programs,
+    as_unprivileged,
+    can_enter,
+    unprivileged_account,
+)
+
+SUPERUSER = "rdsadmin"
+START_TIMEOUT_SECONDS = 60.0
+_LONGEST_SOCKET_PATH_BYTES = 103  # sun_path: 104 bytes with its final NUL on macOS, 108 on Linux
+_PORT_ATTEMPTS = 20
+
+# Ours whatever the parameter groups say.
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "logging_collector": "off",
+    "max_wal_senders": "16",
+    "wal_keep_size": "1GB",  # what a reader may lag behind; slots would keep a removed reader's WAL forever
+    "hot_standby": "on",
+    "hot_standby_feedback": "on",
+    "password_encryption": "scram-sha-256",
+}
+# A laptop's database is rebuilt from its template, so nothing waits for the disk: a commit survives the death
+# of the server, not that of the machine. `durable` takes this back.
+_NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
+# Defaults that a parameter group may change.
+_DEFAULTS = {"max_connections": "300", "shared_buffers": "128MB", "wal_level": "replica", "timezone": "UTC"}
+
+_ACCESS_RULES = f"""\
+local all         all                       trust
+local replication {SUPERUSER}                  trust
+host  all         {SUPERUSER} 127.0.0.1/32     reject
+host  all         all      127.0.0.1/32     scram-sha-256
+"""
+
+_STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+
+# A child's death signal comes when the *thread* that started it ends, so all servers are started from one
+# thread that lives as long as the process.
+_launcher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="postgresql-launcher")
+
+
+class PostgresqlServer:
+    """One server: its directory, its process, its two doors. On Linux it dies with us."""
+
+    def __init__(
+        self,
+        directory: Path,
+        programs: Programs,
+        settings: Mapping[str, str],
+        *,
+        primary: "PostgresqlServer | None" = None,
+    ) -> None:
+        self.directory = directory
+        self.programs = programs
+        self.port = 0
+        self._settings = dict(settings)
+        self._primary = primary
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def initialize(
+        cls,
+        directory: Path,
+        *,
+        major: int,
+        master_user: str,
+        master_password: str,
+        database: str | None = None,
+        parameters: Mapping[str, str] | None = None,
+        durable: bool = False,
+    ) -> "PostgresqlServer":
+        """A new running writer with Aurora's roles, the master user and, where named, its first database.
+
+        `directory` must not exist yet; if we are root, its parents must be open to `nobody` (mode 0711).
+        `durable` survives a crash of the machine too; without it only a crash of the server.
+        """
+        _create_directory(directory)
+        programs = Programs.find(major).reachable_in(directory)
+        programs.run(
+            "initdb",
+            f"--pgdata={directory / 'data'}",
+            f"--username={SUPERUSER}",
+            "--encoding=UTF8",
+            f"--locale={'C.UTF-8' if sys.platform == 'linux' else 'en_US.UTF-8'}",
+            "--auth=trust",  # replaced by our own rules before the first start
+            "--no-sync",
+            "--no-instructions",
+        )
+        server = cls(directory, programs, {**({} if durable else _NOT_DURABLE), **(parameters or {})})
+        server.start()
+        server._create_roles(master_user, master_password)
+        if database is not None:
+            server.execute(
+                SQL("CREATE DATABASE {} OWNER {}").format(Identifier(database), Identifier(master_user))
+            )
+        return server
+
+    @classmethod
+    def clone(cls, primary: "PostgresqlServer", directory: Path) -> "PostgresqlServer":
+        """A running reader that streams from `primary` and has what was committed there before."""
+        _create_directory(directory)
+        primary.programs.run(
+            "pg_basebackup",
+            f"--pgdata={directory / 'data'}",
+            f"--host={primary.socket_directory}",
+            f"--port={primary.port}",
+            f"--username={SUPERUSER}",
+            "--no-password",
+            "--checkpoint=fast",
+            "--wal-method=stream",
+            "--no-sync",
+            "--no-manifest",
+            timeout_seconds=600,
+        )
+        signal_file = directory / "data" / "standby.signal"
+        signal_file.touch()
+        _give_away(signal_file)
+        reader = cls(directory, primary.programs, primary._settings, primary=primary)
+        reader.start()
+        return reader
+
+    @property
+    def socket_directory(self) -> Path:
+        """Host for libpq of the door that trusts: `host=<this> port=<port> user=<any role>`."""
+        return self.directory
+
+    @property
+    def socket_path(self) -> Path:
+        """The Unix socket itself."""
+        return self.directory / f".s.PGSQL.{self.port}"
+
+    @property
+    def is_writer(self) -> bool:
+        """Whether this server takes writes; a promoted reader does from the moment it is promoted."""
+        return not (self.directory / "data" / "standby.signal").exists()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server's process is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        """What the server has logged so far."""
+        path = self.directory / "postgresql.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def start(self) -> None:
+        """Runs and accepts connections at both doors when this returns; a running server stays as it is.
+
+        Raises ProgramFailed with the server's own log when it does not come up.
+        """
+        if self.is_running:
+            return
+        for _ in range(_PORT_ATTEMPTS):
+            self.port = self.port or _free_port()
+            self._write_configuration()
+            length_before = len(self.log)
+            self._process = self._launch()
+            if self._becomes_ready(self._process):
+                return
+            failure = self.log[length_before:]
+            if "could not bind" not in failure and "could not create lock file" not in failure:
+                break
+            self.port = 0  # someone was faster
+        raise ProgramFailed(
+            f"PostgreSQL in {self.directory} did not start: {failure.strip()[-1500:] or 'no log'}"
+        )
+
+    def stop(self, mode: str = "fast", *, timeout_seconds: float = 30) -> None:
+        """No longer running: `smart` waits for clients, `fast` ends them, `immediate` does not save."""
+        if self._process is None:
+            return
+        if self.is_running:
+            self._process.send_signal(_STOP_SIGNALS[mode])
+        try:
+            self._process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """The server and all its processes end by SIGKILL, as when the power of one machine fails."""
+        if self._process is None:
+            return
+        children = _children_of(self._process.pid)
+        self._process.kill()
+        for child in children:
+            _kill(child)
+        self._process.wait()
+        self._process = None
+
+    def execute(
+        self,
+        statement: str | Composable,
+        parameters: Sequence[object] | None = None,
+        *,
+        database: str = "postgres",
+    ) -> str:
+        """The result of a statement run as superuser, as `psql -At` prints it: `|` between columns."""
+        with closing(self.connect(SUPERUSER, database=database)) as connection:
+            extensions.register_type(_as_text, connection)
+            cursor = connection.cursor()
+            cursor.execute(statement, parameters)
+            rows = cursor.fetchall() if cursor.description else []
+        return "\n".join("|".join("" if value is None else value for value in row) for row in rows)
+
+    def connect(self, user: str, *, database: str = "postgres") -> extensions.connection:
+        """A connection in autocommit mode as any role, by the door that trusts."""
+        connection = psycopg2.connect(
+            host=str(self.socket_directory), port=self.port, user=user, dbname=database, connect_timeout=10
+        )
+        connection.autocommit = True
+        return connection
+
+    def _create_roles(self, master_user: str, master_password: str) -> None:
+        """Aurora's roles. The master may grant rds_iam, yet its own logins keep their password."""
+        admin_only = "WITH ADMIN TRUE, INHERIT FALSE, SET FALSE" if self.programs.major >= 16 else None
+        self.execute(
+            "CREATE ROLE rds_superuser NOLOGIN; CREATE ROLE rds_iam NOLOGIN;"
+            "CREATE ROLE rds_password NOLOGIN; CREATE ROLE rds_replication NOLOGIN;"
+            "GRANT pg_monitor, pg_signal_backend, rds_password, rds_replication TO rds_superuser"
+            " WITH ADMIN OPTION;" + (f"GRANT rds_iam TO rds_superuser {admin_only};" if admin_only else "")
+        )
+        self.execute(
+            SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB IN ROLE rds_superuser PASSWORD {}").format(
+                Identifier(master_user), Literal(master_password)
+            )
+        )
+
+    def _write_configuration(self) -> None:
+        settings = {**_DEFAULTS, **self._settings, **_SETTINGS}
+        settings["port"] = str(self.port)
+        settings["unix_socket_directories"] = str(self.directory)
+        settings["cluster_name"] = self.directory.name
+        if self._primary is not None:
+            primary = self._primary
+            settings["primary_conninfo"] = (
+                f"host={primary.socket_directory} port={primary.port} user={SUPERUSER}"
+                f" application_name={self.directory.name}"
+            )
+        lines = "".join(f"{name} = {_quoted(value)}\n" for name, value in settings.items())
+        for name, text in {"postgresql.conf": lines, "pg_hba.conf": _ACCESS_RULES}.items():
+            (self.directory / "data" / name).write_text(text)
+
+    def _launch(self) -> "subprocess.Popen[bytes]":
+        command = [self.programs.path("postgres"), "-D", str(self.directory / "data")]
+        with (self.directory / "postgresql.log").open("ab") as log:
+            start: functools.partial[subprocess.Popen[bytes]] = functools.partial(
+                subprocess.Popen,
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,  # Ctrl-C is for us; we end the servers in order
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                **as_unprivileged(),
+            )
+            return _launcher.submit(start).result()
+
+    def _becomes_ready(self, process: "subprocess.Popen[bytes]") -> bool:
+        """Whether the server reports itself ready, in the file where pg_ctl too looks for it."""
+        status_file = self.directory / "data" / "postmaster.pid"
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while time.monotonic() < deadline and process.poll() is None:
+            lines = status_file.read_text().splitlines() if status_file.exists() else []
+            if len(lines) >= 8 and lines[0] == str(process.pid) and lines[7].strip() == "ready":
+                return True
+            time.sleep(0.005)
+        self.kill()
+        return False
+
+
+_as_text = extensions.new_type(tuple(extensions.string_types), "TEXT", lambda value, _cursor: value)
+
+
+def _create_directory(directory: Path) -> None:
+    socket_path = f"{directory}/.s.PGSQL.65535"
+    if len(os.fsencode(socket_path)) > _LONGEST_SOCKET_PATH_BYTES:
+        raise ProgramFailed(
+            f"{directory}: too long for a Unix socket in it ({len(os.fsencode(socket_path))} bytes, "
+            f"at most {_LONGEST_SOCKET_PATH_BYTES}); use a directory with a shorter path"
+        )
+    directory.mkdir(parents=True, mode=0o700)
+    _give_away(directory)
+    if not can_enter(directory):
+        raise ProgramFailed(
+            f"{directory}: PostgreSQL runs as nobody where we are root, and nobody cannot enter there; "
+            "make its parents passable (chmod o+x) or use another directory"
+        )
+
+
+def _give_away(path: Path) -> None:
+    account = unprivileged_account()
+    if account:
+        os.chown(path, account.pw_uid, account.pw_gid)
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _free_port() -> int:
+    """A port nobody listens on, below the range from which the kernel serves outgoing connections."""
+    while True:
+        port = random.randrange(10_000, 32_000)  # noqa: S311 - any port will do
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+if sys.platform == "linux":
+    _libc = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    """In the child, after its rights were dropped (that would clear the death signal again)."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+
+def _children_of(pid: int) -> list[int]:
+    """Process ids of a process's children; empty where /proc does not tell (they then end by themselves)."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
