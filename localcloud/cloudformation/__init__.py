@@ -1,0 +1,1 @@
+"""CloudFormation: templates, change sets and the engine that walks a stack's resources."""
