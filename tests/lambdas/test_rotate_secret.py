@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 import boto3
 import pytest
 from aurora.credentials import Credential
+from aurora.environment import EnvironmentIncomplete
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.secretsmanager.models import secretsmanager_backends
+from rotate_secret.handler import on_event
 from rotate_secret.rotation import RotationRefused, RotationRequest, Step, rotate
 
 REGION = "eu-west-1"
@@ -281,3 +283,42 @@ def test_a_wrong_event_is_refused_naming_all_that_is_wrong(event, named):
     with pytest.raises(RotationRefused) as refusal:
         RotationRequest.from_event(event)
     assert all(name in str(refusal.value) for name in named), str(refusal.value)
+
+
+ENVIRONMENT = {
+    "DATABASE_ENGINE": "postgresql",
+    "DATABASE_NAME": "shop",
+    "DATABASE_PORT": "5432",
+    "CLUSTER_ENDPOINT": "cluster.example",
+    "CLUSTER_READER_ENDPOINT": "reader.example",
+    "PROXY_ENDPOINT": "proxy.example",
+    "PROXY_READ_ONLY_ENDPOINT": "proxy-reader.example",
+    "AWS_REGION": REGION,
+}
+
+
+class Context:
+    def get_remaining_time_in_millis(self):
+        return 60_000
+
+
+def test_a_function_without_the_secret_says_so(monkeypatch):
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("ADMIN_SECRET_ARN", raising=False)
+    with pytest.raises(RotationRefused, match="ADMIN_SECRET_ARN is not set"):
+        on_event(EVENT, Context())
+
+
+def test_a_function_without_a_database_names_what_is_missing(monkeypatch):
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(EnvironmentIncomplete, match=r"DATABASE_NAME is not set.*CLUSTER_ENDPOINT is not set"):
+        on_event(EVENT, Context())
+
+
+def test_the_handler_takes_a_step(monkeypatch, secrets, secret_arn):
+    for name, value in (ENVIRONMENT | {"ADMIN_SECRET_ARN": secret_arn}).items():
+        monkeypatch.setenv(name, value)
+    on_event({"SecretId": secret_arn, "ClientRequestToken": VERSION, "Step": "createSecret"}, Context())
+    assert content(secrets, secret_arn, "AWSPENDING")["password"] != "first"
