@@ -1,0 +1,46 @@
+"""What decides how a function's process is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class FunctionConfiguration:
+    """One published state of a function. Equal configurations may share processes, others never do."""
+
+    arn: str
+    name: str
+    version: str
+    account: str
+    region: str
+    runtime: str
+    handler: str
+    role_arn: str
+    timeout_seconds: int
+    memory_mb: int
+    log_group: str
+    code_digest: str
+    layer_arns: tuple[str, ...]
+    variables: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, function: Any) -> FunctionConfiguration:
+        """Return what moto's LambdaFunction says now."""
+        return cls(
+            arn=function.function_arn,
+            name=function.function_name,
+            version=str(function.version),
+            account=function.account_id,
+            region=function.region,
+            runtime=function.run_time,
+            handler=function.handler,
+            role_arn=function.role,
+            timeout_seconds=int(function.timeout),
+            memory_mb=int(function.memory_size),
+            log_group=function.logs_group_name,
+            code_digest=function.code_digest,
+            layer_arns=tuple(layer["Arn"] for layer in function.layers),
+            variables=tuple(sorted((name, str(value)) for name, value in function.environment_vars.items())),
+        )

@@ -1,0 +1,67 @@
+"""Starts functions' processes: the deployed code, the role's credentials, an environment of their own."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+from moto.awslambda.utils import get_backend
+from moto.logs.models import logs_backends
+
+from localcloud.cloud import Cloud
+from localcloud.functions import credentials
+from localcloud.functions.code_store import CodeStore
+from localcloud.functions.configuration import FunctionConfiguration
+from localcloud.functions.environment import ExecutionEnvironment, Launch
+from localcloud.functions.log_stream import LogStream
+from localcloud.functions.runtimes import Runtimes
+from localcloud.functions.trust_store import TrustStore
+from localcloud.functions.variables import process_variables
+
+
+class Launcher:
+    """Makes execution environments of deployed functions. Its files are in the cloud's directory."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        directory = cloud.directory / "functions"
+        self._cloud = cloud
+        self._code = CodeStore(directory / "code")
+        self._runtimes = Runtimes.laid_out(directory / "runtimes", code_directory=directory / "code")
+        self.trust_store = TrustStore(directory / "trust.pem", own_authority=cloud.ca_bundle)
+
+    def start(self, configuration: FunctionConfiguration, function: Any) -> ExecutionEnvironment:
+        """Return a new environment whose process loads the function, moto's LambdaFunction, right now."""
+        task_root = self._code.unpacked(function.code_bytes, configuration.code_digest)
+        layers = self._layers(configuration)
+        backend = logs_backends[configuration.account][configuration.region]
+        log = LogStream(backend, configuration.log_group, configuration.version)
+        environment = ExecutionEnvironment(configuration, log)
+        control, theirs = socket.socketpair()
+        command = self._runtimes.command(
+            configuration.runtime,
+            task_root=task_root,
+            layers=layers,
+            control=theirs.fileno(),
+            answers_at=f"127.0.0.1:{self._cloud.port}",
+        )
+        variables = process_variables(
+            configuration,
+            credentials=credentials.mint(
+                configuration.role_arn, session_name=configuration.name, region=configuration.region
+            ),
+            endpoint_url=self._cloud.endpoint_url,
+            trust_store=self.trust_store.path,
+            task_root=task_root,
+            layers=layers,
+            scratch=environment.scratch,
+            log_stream=log.name,
+        )
+        self.trust_store.refresh()
+        environment.start(control, theirs, Launch(command, variables, task_root))
+        return environment
+
+    def _layers(self, configuration: FunctionConfiguration) -> tuple[Path, ...]:
+        backend = get_backend(configuration.account, configuration.region)
+        layers = [backend.layers_versions_by_arn(arn) for arn in configuration.layer_arns]
+        return tuple(self._code.unpacked(layer.code_bytes, layer.code_digest) for layer in layers)
