@@ -1,0 +1,80 @@
+# The verbs of this project. Each one sets up what it needs: Python packages in .venv, Node packages in
+# node_modules. `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+DEPLOYMENT ?= dev
+NAME ?=
+SEED_FILE ?=
+TESTS ?= tests
+
+# The newest Python that is here and new enough; override with PYTHON=/path/to/python3.
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell \
+	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+VENV := .venv
+RUN := $(VENV)/bin/python
+OPERATE := $(RUN) -m operate
+
+.PHONY: help setup local local-status local-destroy test check format synth deploy destroy smoke bench clean
+
+help:  ## list the verbs
+	@echo "usage: make VERB [VARIABLE=value ...]"
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
+
+setup: $(VENV)/.ready node_modules/.ready  ## install what the other verbs need (they do it themselves)
+
+$(VENV)/.ready: requirements.txt requirements-dev.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: install it, or name it with PYTHON=/path/to/python3"; exit 1; }
+	@echo "Setting up Python packages in $(VENV) (about two minutes the first time)"
+	@$(PYTHON) -m venv $(VENV) || { echo "python's venv module is missing: install it (Debian: python3-venv)"; exit 1; }
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+node_modules/.ready: package.json package-lock.json
+	@command -v npm >/dev/null || { echo "Node.js 20 or newer with npm is missing: install it, then run this again"; exit 1; }
+	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' \
+		|| { echo "Node.js $$(node --version) is too old: 20 or newer is needed"; exit 1; }
+	@echo "Setting up the CDK CLI in node_modules"
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
+local: setup  ## deploy onto this machine, load and prove it   [SEED_FILE=path.csv.gz]
+	@$(OPERATE) local up $(if $(SEED_FILE),--seed-file "$(SEED_FILE)")
+
+local-status: setup  ## show the local deployment again
+	@$(OPERATE) local status
+
+local-destroy: setup  ## take the local deployment away, and report what is left
+	@$(OPERATE) local down
+
+test: setup  ## all tests; TESTS=tests/stacks for a part of them
+	@$(RUN) -m pytest $(TESTS) -n auto --dist loadgroup
+
+check: setup  ## format, lint, types and the fast tests
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m ruff check .
+	@$(RUN) -m mypy
+	@$(RUN) -m pytest tests/stacks tests/lambdas -n auto -q -m "not slow"
+
+format: setup  ## format the sources
+	@$(RUN) -m ruff format . && $(RUN) -m ruff check --fix .
+
+synth: setup  ## write the templates to cdk.out                DEPLOYMENT=name [NAME=pr-42]
+	@$(OPERATE) synth --deployment "$(DEPLOYMENT)" $(if $(NAME),--name "$(NAME)")
+
+deploy: setup  ## deploy to AWS                                DEPLOYMENT=name [NAME=pr-42] [SEED_FILE=path]
+	@$(OPERATE) deploy --deployment "$(DEPLOYMENT)" $(if $(NAME),--name "$(NAME)") $(if $(SEED_FILE),--seed-file "$(SEED_FILE)")
+
+destroy: setup  ## take a deployment away from AWS             DEPLOYMENT=name [NAME=pr-42]
+	@$(OPERATE) destroy --deployment "$(DEPLOYMENT)" $(if $(NAME),--name "$(NAME)")
+
+smoke: setup  ## run the smoke test again                      DEPLOYMENT=name (local too)
+	@$(OPERATE) smoke --deployment "$(DEPLOYMENT)" $(if $(NAME),--name "$(NAME)")
+
+bench: setup  ## measure against the floors, in one run
+	@$(RUN) -m bench
+
+clean:  ## remove what the verbs made here (not the local deployment: make local-destroy)
+	@rm -rf build cdk.out $(VENV) node_modules

@@ -1,0 +1,1 @@
+"""What the make verbs do: deploy to the local cloud or to AWS, watch it, report, take it away."""

@@ -1,0 +1,73 @@
+"""Runs the unmodified CDK CLI."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from operate.deployment import PROJECT, Deployment
+
+CLI = PROJECT / "node_modules" / ".bin" / "cdk"
+QUIET = ("--no-notices", "--no-version-reporting")
+
+
+class CdkFailed(Exception):
+    """The CLI ended with an error; the message holds what it said."""
+
+
+def command(*arguments: str) -> list[str]:
+    """The CLI's command line for `arguments`."""
+    return [str(CLI), *arguments, *QUIET]
+
+
+def start(*arguments: str, environment: Mapping[str, str], output: Path) -> subprocess.Popen[bytes]:
+    """Start the CLI in the background; what it says goes to the file `output`."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with output.open("wb") as sink:
+        return subprocess.Popen(
+            command(*arguments),
+            cwd=PROJECT,
+            env=_with_this_python(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def finish(process: subprocess.Popen[bytes], output: Path) -> None:
+    """Wait for a CLI that `start` started; raises CdkFailed with the words it ended with."""
+    if process.wait() != 0:
+        raise CdkFailed(_last_words(output))
+
+
+def run(*arguments: str, environment: Mapping[str, str], output: Path) -> None:
+    """Run the CLI to its end; raises CdkFailed with the words it ended with."""
+    finish(start(*arguments, environment=environment, output=output), output)
+
+
+def attached(arguments: Sequence[str], *, environment: Mapping[str, str] | None = None) -> int:
+    """Run the CLI on the user's own terminal, so that it can ask; returns its exit code."""
+    sys.stdout.flush()
+    return subprocess.run(
+        command(*arguments), cwd=PROJECT, env=_with_this_python(environment or os.environ), check=False
+    ).returncode
+
+
+def synthesize(deployment: Deployment, *, output: Path) -> subprocess.Popen[bytes]:
+    """Start writing the deployment's cloud assembly to `deployment.assembly`."""
+    return start(
+        "synth", "--quiet", "--output", str(deployment.assembly), *deployment.context,
+        environment=os.environ, output=output,
+    )  # fmt: skip
+
+
+def _with_this_python(environment: Mapping[str, str]) -> dict[str, str]:
+    """cdk.json's app command says `python`: let that be the interpreter that runs now."""
+    here = str(Path(sys.executable).parent)
+    return {**environment, "PATH": here + os.pathsep + environment.get("PATH", os.defpath)}
+
+
+def _last_words(output: Path, *, lines: int = 25) -> str:
+    said = output.read_text(errors="replace").strip().splitlines()
+    return "\n".join(said[-lines:]) or f"the CDK CLI said nothing; its output is in {output}"

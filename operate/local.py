@@ -1,0 +1,91 @@
+"""`make local` and its end: the deployment on the embedded cloud of this machine."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from operate import cdk
+from operate.assembly import resource_counts
+from operate.aws import Refused, check_settings
+from operate.deployment import PROJECT, Deployment
+from operate.local_cloud import LocalCloud
+from operate.progress import Follower, StackProgress, shown
+from operate.report import print_report
+
+LOGS = PROJECT / "build" / "logs"
+
+
+def up(console: Console, *, seed_file: Path | None) -> int:
+    """Bring the local deployment to what the sources say: start the cloud if need be, deploy, prove, report.
+
+    Interrupted or failed, it takes away the cloud that it started itself; a cloud that ran before stays as
+    CloudFormation's rollback left it. Raises Refused, CdkFailed or LocalCloudFailed.
+    """
+    deployment = Deployment(kind="local", seed_file=seed_file)
+    check_settings(deployment)
+    cloud = LocalCloud()
+    with cloud.taken_away_unless_finished(console):
+        _prepare(console, cloud, deployment)
+        _deploy(console, cloud, deployment)
+    return status(console)
+
+
+def status(console: Console) -> int:
+    """Print the report of what is deployed locally; raises Refused when nothing is."""
+    cloud = LocalCloud()
+    if not cloud.is_running():
+        raise Refused("nothing is deployed on this machine: run make local")
+    print_report(
+        console,
+        cloud.session(),
+        Deployment(kind="local"),
+        ca_bundle=cloud.ca_bundle,
+        next_steps=[
+            "Prove it again:             make smoke DEPLOYMENT=local",
+            f'Point any AWS tool at it:   eval "$(.venv/bin/python -m localcloud env --name {cloud.name})"',
+            "Take it away:               make local-destroy",
+        ],
+    )
+    return 0
+
+
+def down(console: Console) -> int:
+    """Destroy the stacks as on AWS, then end the cloud; its report says what is left."""
+    cloud = LocalCloud()
+    deployment = Deployment(kind="local")
+    if cloud.is_running() and deployment.assembly.exists():
+        with shown(console, "Destroying the stacks", _follower(cloud, deployment)):
+            cdk.run(
+                "destroy", "--all", "--force", "--app", str(deployment.assembly),
+                environment=cloud.environment, output=LOGS / "local-destroy.log",
+            )  # fmt: skip
+    console.print(cloud.stop(), highlight=False)
+    return 0
+
+
+def _prepare(console: Console, cloud: LocalCloud, deployment: Deployment) -> None:
+    """Start and bootstrap the cloud while the templates are synthesized: neither needs the other."""
+    log = LOGS / "local-synth.log"
+    with shown(console, "Synthesizing the templates, starting the local cloud"):
+        synthesis = cdk.synthesize(deployment, output=log)
+        try:
+            if not cloud.is_running():
+                cloud.start()
+                cdk.run("bootstrap", environment=cloud.environment, output=LOGS / "local-bootstrap.log")
+            cdk.finish(synthesis, log)
+        finally:
+            synthesis.terminate()
+
+
+def _deploy(console: Console, cloud: LocalCloud, deployment: Deployment) -> None:
+    with shown(console, "Deploying", _follower(cloud, deployment)):
+        cdk.run(
+            "deploy", "--all", "--require-approval", "never", "--app", str(deployment.assembly),
+            environment=cloud.environment, output=LOGS / "local-deploy.log",
+        )  # fmt: skip
+
+
+def _follower(cloud: LocalCloud, deployment: Deployment) -> Follower:
+    counts = resource_counts(deployment.assembly)
+    stacks = [StackProgress(name, counts.get(name)) for name in deployment.stack_names]
+    return Follower(cloud.session(), stacks)

@@ -1,0 +1,84 @@
+"""The embedded cloud as the verbs use it: by its own command line, like any other app would."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import boto3
+from rich.console import Console
+
+from operate.deployment import PROJECT
+
+DEFAULT_NAME = "shop"
+
+
+class LocalCloudFailed(Exception):
+    """The local cloud's command failed; the message is what it said."""
+
+
+class LocalCloud:
+    """The local cloud of one name: started, asked and stopped."""
+
+    def __init__(self, name: str = DEFAULT_NAME) -> None:
+        self.name = name
+
+    def is_running(self) -> bool:
+        """Whether it answers."""
+        return self._call("env", check=False).returncode == 0
+
+    def start(self) -> None:
+        """Start it in the background and wait until it is ready."""
+        self._call("start")
+
+    def stop(self) -> str:
+        """End it with all that belongs to it; returns its report of what is left."""
+        return self._call("stop").stdout.strip()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """This process's environment with the cloud's settings in it, for the CLI and other children."""
+        return {**os.environ, **self._exports()}
+
+    @property
+    def ca_bundle(self) -> str:
+        """Path of the certificates that a client of its endpoints trusts."""
+        return self._exports()["LOCALCLOUD_CA_BUNDLE"]
+
+    def session(self) -> boto3.Session:
+        """Return an administrator's session on it; sets the environment, which alone names endpoints."""
+        exports = self._exports()
+        os.environ.update(exports)
+        return boto3.Session(region_name=exports["AWS_REGION"])
+
+    @contextmanager
+    def taken_away_unless_finished(self, console: Console) -> Iterator[None]:
+        """Stop the cloud when the block fails or is interrupted, unless it ran before the block."""
+        was_running = self.is_running()
+        try:
+            yield
+        except BaseException:
+            if not was_running:
+                console.print("Taking the local cloud away again")
+                console.print(self.stop(), highlight=False)
+            raise
+
+    def _exports(self) -> dict[str, str]:
+        lines = self._call("env").stdout.splitlines()
+        words = [word for line in lines if line.startswith("export ") for word in shlex.split(line)[1:]]
+        return dict(word.split("=", 1) for word in words)
+
+    def _call(self, verb: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "localcloud", verb, "--name", self.name],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            raise LocalCloudFailed((done.stderr or done.stdout).strip())
+        return done
