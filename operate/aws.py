@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -14,9 +14,6 @@ from operate.deployment import PROJECT, Deployment
 from operate.local_cloud import LocalCloud
 from operate.report import print_report, stack_outputs
 from stacks import settings
-
-if TYPE_CHECKING:
-    from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
 
 BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 BOUNDED = Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 2})
@@ -77,7 +74,7 @@ def smoke(console: Console, deployment: Deployment) -> int:
     return _print_smoke_report(console, answer)
 
 
-def _print_smoke_report(console: Console, answer: "InvocationResponseTypeDef") -> int:
+def _print_smoke_report(console: Console, answer: dict[str, Any]) -> int:
     report: dict[str, Any] = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):
         console.print(f"Smoke test failed: {report.get('errorMessage')}", style="red")
