@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -14,10 +14,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from aurora import redaction
 from aurora.environment import DatabaseEnvironment
 from aurora.failures import SecretUnavailable
-
-if TYPE_CHECKING:
-    from mypy_boto3_rds import RDSClient
-    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 # In an isolated subnet without an endpoint a call is never answered: fail while the caller can still say so.
 # Throttling is retried by the standard mode, with backoff and jitter.
@@ -75,11 +71,12 @@ def _aws_words(error: ClientError) -> str:
     return redaction.redact(f"{described.get('Code', 'unknown error')}: {described.get('Message', '')}")
 
 
+# boto3 makes its clients' methods at run time: they have no type of their own.
 @functools.cache
-def _secrets_manager(region: str) -> SecretsManagerClient:
+def _secrets_manager(region: str) -> Any:
     return boto3.client("secretsmanager", region_name=region, config=PATIENCE)
 
 
 @functools.cache
-def _rds(region: str) -> RDSClient:
+def _rds(region: str) -> Any:
     return boto3.client("rds", region_name=region, config=PATIENCE)

@@ -1,0 +1,57 @@
+r"""Rows as the text that COPY and LOAD DATA both read by default: tabs between, \N for NULL, \ to escape."""
+
+from __future__ import annotations
+
+import tempfile
+from types import TracebackType
+from typing import IO, cast
+
+NULL = r"\N"
+MEMORY_BYTES = 4 * 1024 * 1024
+ROWS_AT_ONCE = 1000
+
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+def escaped(text: str) -> str:
+    """Return text that the server reads back verbatim, `\\N` included."""
+    return text.translate(_ESCAPES)
+
+
+def row(*values: object) -> str:
+    """Return one row, its newline included; None is NULL."""
+    return "\t".join(NULL if value is None else escaped(str(value)) for value in values) + "\n"
+
+
+class Spool:
+    """Rows kept for later in bounded memory: past a few megabytes they go on in a temporary file."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._recent: list[str] = []
+        self._file = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 - closed by __exit__
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, text: str) -> None:
+        """Keep one row, its newline included."""
+        self.count += 1
+        self._recent.append(text)
+        if len(self._recent) >= ROWS_AT_ONCE:
+            self._write_recent()
+
+    def file(self) -> IO[bytes]:
+        """Return everything that was added, from the first row on. Nothing may be added after."""
+        self._write_recent()
+        self._file.seek(0)
+        return cast(IO[bytes], self._file)
+
+    def _write_recent(self) -> None:
+        self._file.write("".join(self._recent).encode())
+        self._recent.clear()
