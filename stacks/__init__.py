@@ -1,0 +1,1 @@
+"""What is deployed: typed settings and the three stacks built from them."""

@@ -1,0 +1,185 @@
+"""Every decision about a deployment, typed, frozen and checked before anything is synthesized.
+
+`choose` is the way in: it answers with a Deployment that has no known contradiction, or raises SettingsError
+with all of its problems at once. Nothing here imports aws_cdk, so a wrong setting is refused at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class ServerlessV2:
+    """Instances that scale by themselves between two capacities, in Aurora capacity units of about 2 GiB."""
+
+    min_capacity_acu: float
+    max_capacity_acu: float
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Instances of one fixed class."""
+
+    instance_class: str
+    """Without the leading "db.", as in "r8g.large"."""
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The addresses and the zones that a deployment lives in."""
+
+    cidr: str
+    availability_zones: tuple[str, ...]
+    """Named, since a look-up would need an account and would make synth depend on it."""
+    flow_log_retention_days: int = 30
+
+
+@dataclass(frozen=True)
+class DatabaseSettings:
+    """The cluster, its credentials and its proxy."""
+
+    capacity: ServerlessV2 | Instances
+    engine: str = "postgresql"
+    engine_version: str = "16.13"
+    port: int = 15432
+    database_name: str = "shop"
+    master_user: str = "shop_admin"
+    reader_count: int = 1
+    proxy: bool = True
+    """An RDS Proxy with its default and its read-only endpoint. Without it, functions use the cluster's own."""
+    auto_minor_version_upgrade: bool = True
+    backup_retention_days: int = 7
+    rotation_days: int = 30
+    deletion_protection: bool = False
+    log_retention_days: int = 30
+
+
+@dataclass(frozen=True)
+class FunctionSettings:
+    """The Lambda functions that apply the schema, seed the data, run the smoke test and rotate the secret."""
+
+    timeout_minutes: int = 14
+    memory_mib: int = 512
+    log_retention_days: int = 30
+    platform: Literal["lambda", "host"] = "lambda"
+    """Whose binaries the asset carries: Lambda's on Graviton, or this machine's for the local cloud."""
+    certificate_authorities: Literal["packaged", "system"] = "packaged"
+    """Whom the functions trust: AWS's authorities as packaged with them, or the runtime's own trust store."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One complete environment."""
+
+    name: str
+    region: str
+    network: NetworkSettings
+    database: DatabaseSettings
+    functions: FunctionSettings = FunctionSettings()
+    retain_data: bool = False
+    """On deletion the cluster leaves a final snapshot; its key and its secret stay, so that it can be restored."""
+    termination_protection: bool = False
+    seed_file: Path | None = None
+    """Invoice lines to load, .csv or .csv.gz; without it, the small sample packaged with the loader."""
+
+    def stack_name(self, part: str) -> str:
+        """Return a stack's name. The other names follow it, so that any number of deployments share an account."""
+        return f"shop-{self.name}-{part}"
+
+    @property
+    def cluster_name(self) -> str:
+        """The cluster's identifier.
+
+        A name of our own has two uses: the log group that RDS will write to can exist before it does, and a change
+        that would silently replace the cluster fails instead, because the name is taken.
+        """
+        return f"shop-{self.name}"
+
+    @property
+    def proxy_name(self) -> str:
+        """The proxy's name."""
+        return f"shop-{self.name}"
+
+    @property
+    def read_only_endpoint_name(self) -> str:
+        """The name of the proxy's read-only endpoint."""
+        return f"shop-{self.name}-read-only"
+
+    @property
+    def secret_name(self) -> str:
+        """The name of the master user's secret."""
+        return f"shop/{self.name}/database/admin"
+
+    @property
+    def key_alias(self) -> str:
+        """The alias of the key that encrypts data, backups and secret."""
+        return f"alias/shop-{self.name}"
+
+    def parameter_name(self, path: str) -> str:
+        """Return the name of an SSM parameter."""
+        return f"/shop/{self.name}/{path}"
+
+
+def _zones(region: str) -> tuple[str, ...]:
+    return tuple(region + letter for letter in "abc")
+
+
+DEPLOYMENTS: Mapping[str, Deployment] = {
+    "local": Deployment(
+        name="local",
+        region="us-east-1",
+        network=NetworkSettings(cidr="10.10.0.0/16", availability_zones=_zones("us-east-1")),
+        database=DatabaseSettings(
+            capacity=ServerlessV2(min_capacity_acu=0.5, max_capacity_acu=1), backup_retention_days=1
+        ),
+        functions=FunctionSettings(platform="host", certificate_authorities="system", log_retention_days=1),
+    ),
+    "dev": Deployment(
+        name="dev",
+        region="us-east-1",
+        network=NetworkSettings(cidr="10.20.0.0/16", availability_zones=_zones("us-east-1")),
+        database=DatabaseSettings(capacity=ServerlessV2(min_capacity_acu=0.5, max_capacity_acu=4)),
+    ),
+    "ephemeral": Deployment(
+        name="ephemeral",
+        region="us-east-1",
+        network=NetworkSettings(
+            cidr="10.30.0.0/16", availability_zones=_zones("us-east-1"), flow_log_retention_days=7
+        ),
+        database=DatabaseSettings(
+            capacity=ServerlessV2(min_capacity_acu=0.5, max_capacity_acu=2),
+            backup_retention_days=1,
+            log_retention_days=7,
+        ),
+        functions=FunctionSettings(log_retention_days=7),
+    ),
+    "production": Deployment(
+        name="production",
+        region="us-east-1",
+        network=NetworkSettings(
+            cidr="10.40.0.0/16", availability_zones=_zones("us-east-1"), flow_log_retention_days=365
+        ),
+        database=DatabaseSettings(
+            capacity=Instances("r8g.large"),
+            reader_count=2,
+            backup_retention_days=35,
+            deletion_protection=True,
+            log_retention_days=365,
+        ),
+        functions=FunctionSettings(memory_mib=1024, log_retention_days=365),
+        retain_data=True,
+        termination_protection=True,
+    ),
+}
+
+
+def choose(deployment: object, *, name: object = None, seed_file: object = None) -> Deployment:
+    return replace(
+        DEPLOYMENTS[str(deployment)],
+        name=str(name or deployment),
+        seed_file=Path(str(seed_file)) if seed_file else None,
+    )
