@@ -10,7 +10,7 @@ from rich.console import Console
 from operate import aws, local
 from operate.cdk import CdkFailed
 from operate.deployment import Deployment
-from operate.local_cloud import LocalCloudFailed
+from operate.local_cloud import DEFAULT_NAME, LocalCloud, LocalCloudFailed
 
 
 def main(arguments: list[str]) -> int:
@@ -42,9 +42,10 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _run_local(options: argparse.Namespace, console: Console) -> int:
+    cloud = LocalCloud(options.cloud)
     if options.action == "up":
-        return local.up(console, seed_file=options.seed_file)
-    return local.status(console) if options.action == "status" else local.down(console)
+        return local.up(console, cloud, seed_file=options.seed_file)
+    return local.status(console, cloud) if options.action == "status" else local.down(console, cloud)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     on_this_machine.add_argument("action", choices=["up", "status", "down"])
     on_this_machine.add_argument(
         "--seed-file", type=Path, help="CSV or CSV.gz of invoice lines; default: a small sample"
+    )
+    on_this_machine.add_argument(
+        "--cloud", default=DEFAULT_NAME, help="name of the local cloud, to have several side by side"
     )
     for verb, text in {
         "synth": "write the templates; needs no account",

@@ -54,10 +54,10 @@ def attached(arguments: Sequence[str], *, environment: Mapping[str, str] | None 
     ).returncode
 
 
-def synthesize(deployment: Deployment, *, output: Path) -> subprocess.Popen[bytes]:
-    """Start writing the deployment's cloud assembly to `deployment.assembly`."""
+def synthesize(deployment: Deployment, assembly: Path, *, output: Path) -> subprocess.Popen[bytes]:
+    """Start writing the deployment's cloud assembly to the folder `assembly`."""
     return start(
-        "synth", "--quiet", "--output", str(deployment.assembly), *deployment.context,
+        "synth", "--quiet", "--output", str(assembly), *deployment.context,
         environment=os.environ, output=output,
     )  # fmt: skip
 

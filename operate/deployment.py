@@ -40,8 +40,3 @@ class Deployment:
         if self.seed_file is not None:
             values["seed_file"] = str(self.seed_file.resolve())
         return [word for key, value in values.items() if value for word in ("-c", f"{key}={value}")]
-
-    @property
-    def assembly(self) -> Path:
-        """Where its synthesized cloud assembly is written."""
-        return PROJECT / "build" / "assemblies" / self.title

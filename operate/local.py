@@ -15,7 +15,7 @@ from operate.report import print_report
 LOGS = PROJECT / "build" / "logs"
 
 
-def up(console: Console, *, seed_file: Path | None) -> int:
+def up(console: Console, cloud: LocalCloud, *, seed_file: Path | None) -> int:
     """Bring the local deployment to what the sources say: start the cloud if need be, deploy, prove, report.
 
     Interrupted or failed, it takes away the cloud that it started itself; a cloud that ran before stays as
@@ -23,16 +23,14 @@ def up(console: Console, *, seed_file: Path | None) -> int:
     """
     deployment = Deployment(kind="local", seed_file=seed_file)
     check_settings(deployment)
-    cloud = LocalCloud()
     with cloud.taken_away_unless_finished(console):
         _prepare(console, cloud, deployment)
-        _deploy(console, cloud, deployment)
-    return status(console)
+        _deploy(console, cloud)
+    return status(console, cloud)
 
 
-def status(console: Console) -> int:
+def status(console: Console, cloud: LocalCloud) -> int:
     """Print the report of what is deployed locally; raises Refused when nothing is."""
-    cloud = LocalCloud()
     if not cloud.is_running():
         raise Refused("nothing is deployed on this machine: run make local")
     print_report(
@@ -49,14 +47,13 @@ def status(console: Console) -> int:
     return 0
 
 
-def down(console: Console) -> int:
+def down(console: Console, cloud: LocalCloud) -> int:
     """Destroy the stacks as on AWS, then end the cloud; its report says what is left."""
-    cloud = LocalCloud()
-    deployment = Deployment(kind="local")
-    if cloud.is_running() and deployment.assembly.exists():
-        with shown(console, "Destroying the stacks", _follower(cloud, deployment)):
+    assembly = cloud.assembly
+    if cloud.is_running() and assembly.exists():
+        with shown(console, "Destroying the stacks", _follower(cloud)):
             cdk.run(
-                "destroy", "--all", "--force", "--app", str(deployment.assembly),
+                "destroy", "--all", "--force", "--app", str(assembly),
                 environment=cloud.environment, output=LOGS / "local-destroy.log",
             )  # fmt: skip
     console.print(cloud.stop(), highlight=False)
@@ -67,7 +64,7 @@ def _prepare(console: Console, cloud: LocalCloud, deployment: Deployment) -> Non
     """Start and bootstrap the cloud while the templates are synthesized: neither needs the other."""
     log = LOGS / "local-synth.log"
     with shown(console, "Synthesizing the templates, starting the local cloud"):
-        synthesis = cdk.synthesize(deployment, output=log)
+        synthesis = cdk.synthesize(deployment, cloud.assembly, output=log)
         try:
             if not cloud.is_running():
                 cloud.start()
@@ -77,15 +74,15 @@ def _prepare(console: Console, cloud: LocalCloud, deployment: Deployment) -> Non
             synthesis.terminate()
 
 
-def _deploy(console: Console, cloud: LocalCloud, deployment: Deployment) -> None:
-    with shown(console, "Deploying", _follower(cloud, deployment)):
+def _deploy(console: Console, cloud: LocalCloud) -> None:
+    with shown(console, "Deploying", _follower(cloud)):
         cdk.run(
-            "deploy", "--all", "--require-approval", "never", "--app", str(deployment.assembly),
+            "deploy", "--all", "--require-approval", "never", "--app", str(cloud.assembly),
             environment=cloud.environment, output=LOGS / "local-deploy.log",
         )  # fmt: skip
 
 
-def _follower(cloud: LocalCloud, deployment: Deployment) -> Follower:
-    counts = resource_counts(deployment.assembly)
-    stacks = [StackProgress(name, counts.get(name)) for name in deployment.stack_names]
+def _follower(cloud: LocalCloud) -> Follower:
+    counts = resource_counts(cloud.assembly)
+    stacks = [StackProgress(name, counts.get(name)) for name in Deployment(kind="local").stack_names]
     return Follower(cloud.session(), stacks)

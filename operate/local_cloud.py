@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import boto3
 from rich.console import Console
@@ -24,6 +25,11 @@ class LocalCloud:
 
     def __init__(self, name: str = DEFAULT_NAME) -> None:
         self.name = name
+
+    @property
+    def assembly(self) -> Path:
+        """Where the cloud assembly that is deployed on it stands."""
+        return PROJECT / "build" / "assemblies" / self.name
 
     def is_running(self) -> bool:
         """Whether it answers."""
