@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable
 
-from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class, by a class's name
+from psycopg2 import extensions
 
 from aurora import credentials, postgresql
 from aurora.credentials import Credential
@@ -29,7 +29,7 @@ LONGEST_PAUSE_SECONDS = 3.0
 LONGEST_ATTEMPT_SECONDS = 10.0
 
 
-def connect_admin(environment: DatabaseEnvironment, *, deadline: Deadline) -> Connection:
+def connect_admin(environment: DatabaseEnvironment, *, deadline: Deadline) -> extensions.connection:
     """Connect the master user to the writer, past the proxy: session locks and DDL belong there."""
     return _connect(
         environment,
@@ -39,24 +39,24 @@ def connect_admin(environment: DatabaseEnvironment, *, deadline: Deadline) -> Co
     )
 
 
-def connect_loader(environment: DatabaseEnvironment, *, deadline: Deadline) -> Connection:
+def connect_loader(environment: DatabaseEnvironment, *, deadline: Deadline) -> extensions.connection:
     """Connect the loader to the writer, past the proxy: COPY and DDL would pin a proxied session anyway."""
     return _connect_by_token(environment, environment.cluster_endpoint, LOADER, deadline)
 
 
-def connect_application(environment: DatabaseEnvironment, *, deadline: Deadline) -> Connection:
+def connect_application(environment: DatabaseEnvironment, *, deadline: Deadline) -> extensions.connection:
     """Connect the application through the proxy to the writer."""
     return _connect_by_token(environment, environment.proxy_endpoint, APPLICATION, deadline)
 
 
-def connect_read_only(environment: DatabaseEnvironment, *, deadline: Deadline) -> Connection:
+def connect_read_only(environment: DatabaseEnvironment, *, deadline: Deadline) -> extensions.connection:
     """Connect the read-only role through the proxy to a reader."""
     return _connect_by_token(environment, environment.proxy_read_only_endpoint, READ_ONLY, deadline)
 
 
 def connect_with(
     environment: DatabaseEnvironment, credential: Credential, *, host: str, deadline: Deadline
-) -> Connection:
+) -> extensions.connection:
     """Connect with a credential that the caller has at hand: the rotation tests a pending secret so.
 
     Refused is final here: the same password a second time would only count as one more wrong login.
@@ -66,7 +66,7 @@ def connect_with(
 
 def _connect_by_token(
     environment: DatabaseEnvironment, host: str, user: str, deadline: Deadline
-) -> Connection:
+) -> extensions.connection:
     return _connect(
         environment,
         host,
@@ -77,7 +77,7 @@ def _connect_by_token(
 
 def _connect(
     environment: DatabaseEnvironment, host: str, credential: Callable[[], Credential], deadline: Deadline
-) -> Connection:
+) -> extensions.connection:
     """Connect, waiting out what passes by itself, with a fresh credential after the first refusal."""
     try:
         return _when_available(environment, host, credential, deadline)
@@ -87,7 +87,7 @@ def _connect(
 
 def _when_available(
     environment: DatabaseEnvironment, host: str, credential: Callable[[], Credential], deadline: Deadline
-) -> Connection:
+) -> extensions.connection:
     pause_seconds = FIRST_PAUSE_SECONDS
     fresh = credential()
     while True:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import enum
+import json
 import math
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import psycopg2
-from psycopg2 import sql
-from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class, by a class's name
+from psycopg2 import extensions, sql
 from psycopg2.extensions import encrypt_password
 
 from aurora.credentials import Credential
@@ -34,7 +37,7 @@ def connect(
     *,
     ca_file: str,
     timeout_seconds: float,
-) -> Connection:
+) -> extensions.connection:
     """Open one connection over TLS verified in full, or raise a type of failures.py. One attempt, no retry.
 
     Nothing is set on the session: through RDS Proxy, a SET pins it to one database connection.
@@ -64,7 +67,7 @@ def connect(
         raise _kind_of_failure(said)(f"{where}: {said}") from None  # the original might hold a secret
 
 
-def change_password(connection: Connection, credential: Credential) -> None:
+def change_password(connection: extensions.connection, credential: Credential) -> None:
     """Give the credential's user its password, within the caller's transaction.
 
     The server is sent a SCRAM verifier that is computed here: the password itself reaches no statement log,
@@ -143,3 +146,33 @@ def remedy_for(error: Exception) -> Remedy:
     if error.pgcode in _RECONNECT or error.pgcode.startswith("08"):
         return Remedy.RECONNECT
     return Remedy.NONE
+
+
+@dataclass(frozen=True)
+class ServerError:
+    """What the server said about an error, as far as a program can use it."""
+
+    sqlstate: str
+    message: str
+    detail: Mapping[str, Any]
+    """The DETAIL where it is a JSON object, as our own functions send it; else empty."""
+    constraint: str | None
+
+    @classmethod
+    def of(cls, error: psycopg2.Error) -> ServerError:
+        """Read the driver's error; one that did not come from the server has an empty SQLSTATE."""
+        said = error.diag
+        return cls(
+            sqlstate=error.pgcode or "",
+            message=said.message_primary or str(error),
+            detail=_json_object(said.message_detail),
+            constraint=said.constraint_name,
+        )
+
+
+def _json_object(text: str | None) -> Mapping[str, Any]:
+    try:
+        value = json.loads(text or "")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

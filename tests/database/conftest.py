@@ -2,14 +2,14 @@
 
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg2
 import pytest
-from psycopg2.extensions import connection as Connection
+from psycopg2 import extensions
 
 from localcloud.aurora.postgresql_server import PostgresqlServer
 
@@ -44,9 +44,9 @@ class Database:
 
     server: PostgresqlServer
     name: str
-    _open: list[Connection] = field(default_factory=list)
+    _open: list[extensions.connection] = field(default_factory=list)
 
-    def connect(self, user: str = MASTER) -> Connection:
+    def connect(self, user: str = MASTER) -> extensions.connection:
         """Connect as any role, without TLS and without a password: what is tested lies behind the login."""
         connection = psycopg2.connect(
             host=str(self.server.socket_directory),
@@ -58,7 +58,7 @@ class Database:
         self._open.append(connection)
         return connection
 
-    def superuser(self) -> Connection:
+    def superuser(self) -> extensions.connection:
         """Connect as the server's own superuser, who can corrupt what nobody else can."""
         connection = self.connect("rdsadmin")
         connection.autocommit = True
@@ -106,7 +106,7 @@ def migrated_template(postgresql_server: PostgresqlServer) -> str:
     return name
 
 
-def apply_migrations(connection: Connection) -> None:
+def apply_migrations(connection: extensions.connection) -> None:
     """Apply every file, each in one transaction, as the migrator does."""
     versioned = sorted(MIGRATIONS.glob("V*.sql"))
     repeatable = sorted(MIGRATIONS.glob("R__*.sql"))
