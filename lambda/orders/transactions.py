@@ -85,7 +85,8 @@ def _read(connection: extensions.connection, condition: str, key: int | str) -> 
 
 def _order(columns: tuple[Any, ...], lines: tuple[OrderLine, ...]) -> Order:
     order_id, invoice_number, token, *others = columns
-    return Order(order_id, invoice_number, UUID(token) if token else None, *others, lines)
+    values = (order_id, invoice_number, UUID(token) if token else None, *others, lines)
+    return Order(*values)
 
 
 def _run(
