@@ -28,7 +28,7 @@ def start(*arguments: str, environment: Mapping[str, str], output: Path) -> subp
         return subprocess.Popen(
             command(*arguments),
             cwd=PROJECT,
-            env=_with_this_python(environment),
+            env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -50,7 +50,7 @@ def attached(arguments: Sequence[str], *, environment: Mapping[str, str] | None 
     """Run the CLI on the user's own terminal, so that it can ask; returns its exit code."""
     sys.stdout.flush()
     return subprocess.run(
-        command(*arguments), cwd=PROJECT, env=_with_this_python(environment or os.environ), check=False
+        command(*arguments), cwd=PROJECT, env=dict(environment or os.environ), check=False
     ).returncode
 
 
@@ -60,12 +60,6 @@ def synthesize(deployment: Deployment, assembly: Path, *, output: Path) -> subpr
         "synth", "--quiet", "--output", str(assembly), *deployment.context,
         environment=os.environ, output=output,
     )  # fmt: skip
-
-
-def _with_this_python(environment: Mapping[str, str]) -> dict[str, str]:
-    """cdk.json's app command says `python`: let that be the interpreter that runs now."""
-    here = str(Path(sys.executable).parent)
-    return {**environment, "PATH": here + os.pathsep + environment.get("PATH", os.defpath)}
 
 
 def _last_words(output: Path, *, lines: int = 25) -> str:

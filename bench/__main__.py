@@ -1,0 +1,35 @@
+"""`make bench`: runs the benchmarks and prints their tables; exits with 1 when a limit is missed."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+
+from bench import local_deploy, synthesis
+from bench.measuring import Ratio, print_ratios
+
+BENCHMARKS: dict[str, Callable[[Console, int], list[Ratio]]] = {
+    "synth": synthesis.measure,
+    "local": local_deploy.measure,
+}
+
+
+def main() -> int:
+    """Run the benchmarks that are named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", choices=[*BENCHMARKS, []], help="which to run; all without a name"
+    )
+    parser.add_argument("--runs", type=int, default=3, help="counted runs of each thing (default 3)")
+    options = parser.parse_args()
+    console = Console()
+    ratios: list[Ratio] = []
+    for name in options.names or BENCHMARKS:
+        console.print(f"{name}:")
+        ratios += BENCHMARKS[name](console, options.runs)
+    return 0 if print_ratios(console, ratios) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
