@@ -1,4 +1,4 @@
-"""Synthesize one deployment: cdk synth -c deployment=local|dev|ephemeral|production [-c name=] [-c seed_file=]."""
+"""Synthesize one deployment: cdk synth -c deployment=dev [-c name=pr-42] [-c seed_file=lines.csv.gz]."""
 
 import aws_cdk as cdk
 

@@ -1,7 +1,7 @@
 """Build what runs in Lambda without Docker: our sources, the schema, and wheels for the platform by pip.
 
-The asset's hash covers sources, pins and platform, and nothing else: no path, no clock, no cache. A second synth
-of the same pins needs neither pip nor network, because the wheels are kept in build/.
+The asset's hash covers sources, pins and platform, and nothing else: no path, no clock, no cache. A second
+synth of the same pins needs neither pip nor network, because the wheels are kept in build/.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Platform:
 
     @classmethod
     def of_host(cls) -> Platform:
-        """Return the platform of this machine and this Python, which is what the local cloud runs functions with."""
+        """Return the platform of this Python: it is what the local cloud runs functions with."""
         machine = machine_platform.machine().lower()
         return cls(
             python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
@@ -82,7 +82,7 @@ class LambdaAsset:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over sources, pins and platform: the same content gives the same digest wherever it lies."""
+        """SHA-256 over sources, pins and platform: the same content has the same digest wherever it lies."""
         digest = hashlib.sha256(self._wheels_digest.encode())
         for folder in ("lambda", "schema"):
             for path in _sources(self.project / folder):
@@ -130,7 +130,7 @@ class LambdaAsset:
 
 
 def content_digest(directory: Path) -> str:
-    """Return the SHA-256 over the names and the contents of a directory of text, whatever its line ends are."""
+    """Return the SHA-256 over the names and contents of a directory of text, whatever its line ends."""
     digest = hashlib.sha256()
     for path in _sources(directory):
         content = path.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")

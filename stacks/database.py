@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from stacks.assets import LambdaAsset
 from stacks.database_function import DatabaseFunction, SharedByFunctions
 from stacks.engines import ENGINES
-from stacks.network import ISOLATED, S3_PREFIX_LISTS, NetworkStack
+from stacks.network import ISOLATED, NetworkStack
 from stacks.publishing import publish
-from stacks.retention import cluster_removal, key_and_secret_removal, log_retention
-from stacks.settings import Deployment, ServerlessV2
+from stacks.retention import cluster_removal, key_and_secret_removal, log_group
+from stacks.settings import S3_PREFIX_LISTS, Deployment, ServerlessV2
 
 APPLICATION_USER = "shop_application"
 READ_ONLY_USER = "shop_read_only"
@@ -91,32 +92,38 @@ class DatabaseStack(cdk.Stack):
             "PROXY_READ_ONLY_ENDPOINT": read_only.endpoint if read_only else reader.hostname,
         }
 
-    def grant_admin(self, function: DatabaseFunction) -> None:
-        """Let a function log in as the master user: it learns which secret to read, and may read it.
+    def may_be_admin(self) -> list[iam.PolicyStatement]:
+        """Return leave to read the admin secret.
 
-        Written as statements on ARNs: grant_read() of the secret makes a cycle between the stacks
-        (https://github.com/aws/aws-cdk/issues/14213), and that of an imported one forgets kms:Decrypt
+        Statements on ARNs, not grants: grant_read() makes a cycle between the stacks
+        (https://github.com/aws/aws-cdk/issues/14213), and that of an imported secret forgets kms:Decrypt
         (https://github.com/aws/aws-cdk/issues/10160).
         """
-        function.function.add_environment("ADMIN_SECRET_ARN", self.secret.secret_arn)
-        function.role.add_to_policy(
-            iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[self.secret.secret_arn])
+        read = iam.PolicyStatement(
+            actions=["secretsmanager:GetSecretValue"], resources=[self.secret.secret_arn]
         )
-        function.role.add_to_policy(self._by_secrets_manager("kms:Decrypt"))
+        return [read, self._through_secrets_manager("kms:Decrypt")]
 
-    def grant_cluster_login(self, grantee: iam.IGrantable, user: str) -> None:
-        """Let `grantee` log in to the cluster's own endpoints as `user`, by IAM token."""
-        self.cluster.grant_connect(grantee, user)
+    def may_log_in_to_cluster(self, *users: str) -> iam.PolicyStatement:
+        """Return leave to log in to the cluster's own endpoints as one of `users`, by IAM token."""
+        return self._may_connect(self.cluster.cluster_resource_identifier, users)
 
-    def grant_application_login(self, grantee: iam.IGrantable, user: str) -> None:
-        """Let `grantee` log in as `user`, by IAM token, where the application does: the proxy, if there is one."""
-        if self.proxy:
-            self.proxy.grant_connect(grantee, user)
-        else:
-            self.cluster.grant_connect(grantee, user)
+    def may_log_in_as_application(self, *users: str) -> iam.PolicyStatement:
+        """Return leave to log in where the application does, by IAM token: the proxy, if there is one."""
+        if self.proxy is None:
+            return self.may_log_in_to_cluster(*users)
+        # arn:aws:rds:REGION:ACCOUNT:db-proxy:prx-0123456789abcdef0
+        proxy_resource_id = cdk.Fn.select(6, cdk.Fn.split(":", self.proxy.db_proxy_arn))
+        return self._may_connect(proxy_resource_id, users)
+
+    def _may_connect(self, resource_id: str, users: Sequence[str]) -> iam.PolicyStatement:
+        prefix = f"arn:{cdk.Aws.PARTITION}:rds-db:{self.region}:{self.account}:dbuser:{resource_id}"
+        return iam.PolicyStatement(
+            actions=["rds-db:connect"], resources=[f"{prefix}/{user}" for user in users]
+        )
 
     def _client_group(self, network: NetworkStack) -> ec2.SecurityGroup:
-        """Return the group that functions join in order to reach the database, its secret and S3, and nothing else."""
+        """Return the group that functions join to reach the database, its secret and S3, and nothing else."""
         group = ec2.SecurityGroup(
             self,
             "ClientSecurityGroup",
@@ -126,7 +133,7 @@ class DatabaseStack(cdk.Stack):
         )
         # allow_to puts both rules here; seen from the endpoint, network would depend on database and back
         group.connections.allow_to(network.secrets_manager_endpoint, ec2.Port.tcp(443), "Secrets Manager")
-        s3 = ec2.Peer.prefix_list(S3_PREFIX_LISTS[self._deployment.region])
+        s3 = ec2.Peer.prefix_list(S3_PREFIX_LISTS[self._deployment.region])  # a look-up would need an account
         group.add_egress_rule(s3, ec2.Port.tcp(443), "S3 through its gateway endpoint")
         return group
 
@@ -154,7 +161,6 @@ class DatabaseStack(cdk.Stack):
             description=f"Instances of shop-{self._deployment.name}",
             parameters=engine.instance_parameters,
         )
-        log_groups = [self._database_log_group(kind) for kind in engine.log_exports]
         limits = settings.capacity if isinstance(settings.capacity, ServerlessV2) else None
         cluster = rds.DatabaseCluster(
             self,
@@ -191,7 +197,8 @@ class DatabaseStack(cdk.Stack):
             deletion_protection=settings.deletion_protection,
             removal_policy=cluster_removal(self._deployment),
         )
-        cluster.node.add_dependency(*log_groups)
+        for kind in engine.log_exports:
+            self._log_before(cluster, kind)
         return cluster
 
     def _instance(
@@ -217,15 +224,15 @@ class DatabaseStack(cdk.Stack):
             publicly_accessible=False,
         )
 
-    def _database_log_group(self, kind: str) -> logs.LogGroup:
-        """Return the log group that RDS writes to, made before RDS would make one that is never deleted."""
-        return logs.LogGroup(
+    def _log_before(self, cluster: rds.DatabaseCluster, kind: str) -> None:
+        """Make the log group that RDS writes to before RDS would make one that is never deleted."""
+        group = log_group(
             self,
             f"{kind.capitalize()}Logs",
-            log_group_name=f"/aws/rds/cluster/{self._deployment.cluster_name}/{kind}",
-            retention=log_retention(self._deployment.database.log_retention_days),
-            removal_policy=cdk.RemovalPolicy.DESTROY,
+            retention_days=self._deployment.database.log_retention_days,
+            name=f"/aws/rds/cluster/{self._deployment.cluster_name}/{kind}",
         )
+        _resource(cluster).add_resource_dependency(_resource(group))
 
     def _closed_group(self, name: str) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(
@@ -237,24 +244,30 @@ class DatabaseStack(cdk.Stack):
         )
 
     def _proxy(self) -> rds.DatabaseProxy:
-        role = iam.Role(self, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
-        for user in (APPLICATION_USER, READ_ONLY_USER):
-            self.cluster.grant_connect(
-                role, user
-            )  # the proxy logs in with tokens of its own; L2 leaves this out
-        return self.cluster.add_proxy(
+        # The proxy logs in to the cluster with tokens of its own; the CDK's grants leave that out.
+        connect = self.may_log_in_to_cluster(APPLICATION_USER, READ_ONLY_USER)
+        role = iam.Role(
+            self,
+            "ProxyRole",
+            assumed_by=iam.ServicePrincipal("rds.amazonaws.com"),
+            inline_policies={"Own": iam.PolicyDocument(statements=[connect])},
+        )
+        proxy = self.cluster.add_proxy(
             "Proxy",
             db_proxy_name=self._deployment.proxy_name,
             default_auth_scheme=rds.DefaultAuthScheme.IAM_AUTH,
             require_tls=True,
-            role=role,
+            role=role.without_policy_updates(),
             vpc=self._vpc,
             vpc_subnets=ISOLATED,
             security_groups=[self._closed_group("Proxy")],
         )
+        target_group = cast(cdk.CfnResource, proxy.node.find_child("ProxyTargetGroup"))
+        target_group.remove_resource_dependency(_resource(self.cluster))  # it refers to it anyway (W3005)
+        return proxy
 
-    def _read_only_endpoint(self, proxy: rds.DatabaseProxy) -> rds.DatabaseProxyEndpoint:
-        endpoint = proxy.add_endpoint(
+    def _read_only_endpoint(self, proxy: rds.DatabaseProxy) -> rds.IDatabaseProxyEndpoint:
+        return proxy.add_endpoint(
             "ReadOnlyEndpoint",
             vpc=self._vpc,
             vpc_subnets=ISOLATED,
@@ -262,7 +275,6 @@ class DatabaseStack(cdk.Stack):
             security_groups=proxy.connections.security_groups,
             target_role=rds.ProxyEndpointTargetRole.READ_ONLY,
         )
-        return endpoint
 
     def _let_the_client_group_in(self) -> None:
         port = ec2.Port.tcp(self._deployment.database.port)
@@ -271,28 +283,54 @@ class DatabaseStack(cdk.Stack):
             self.proxy.connections.allow_from(self.client_security_group, port, "Client group")
 
     def _rotate_the_secret(self, asset: LambdaAsset) -> None:
-        """Rotate by a function of our own: AWS's ready-made one is an application that nothing else can run."""
+        """Rotate by a function of our own: AWS's ready-made one is an application that runs nowhere else."""
         rotate = DatabaseFunction(
             self,
             "RotateSecret",
             handler="rotate_secret.handler.on_event",
             description="Rotates the master user's password",
             shared=self.shared_by_functions(asset),
+            may=self._may_rotate(),
+            environment={"ADMIN_SECRET_ARN": self.secret.secret_arn},
         )
-        rotate.function.add_environment("ADMIN_SECRET_ARN", self.secret.secret_arn)
-        rotate.role.add_to_policy(self._by_secrets_manager("kms:Decrypt", "kms:GenerateDataKey"))
-        attached = self.cluster.secret or self.secret
-        secretsmanager.RotationSchedule(
+        # L1, since L2 lets the key's policy name the role whose policy names the key: a cycle
+        schedule = secretsmanager.CfnRotationSchedule(
             self,
             "Rotation",
-            secret=attached,
-            rotation_lambda=rotate.function,
-            automatically_after=cdk.Duration.days(self._deployment.database.rotation_days),
-            rotate_immediately_on_update=False,  # functions of a deployment under way hold the present password
+            secret_id=(self.cluster.secret or self.secret).secret_arn,
+            rotation_lambda_arn=rotate.function.function_arn,
+            rotation_rules=secretsmanager.CfnRotationSchedule.RotationRulesProperty(
+                automatically_after_days=self._deployment.database.rotation_days
+            ),
+            rotate_immediately_on_update=False,  # a deployment under way holds the present password
         )
+        leave = lambda_.CfnPermission(
+            self,
+            "RotationPermission",
+            action="lambda:InvokeFunction",
+            function_name=rotate.function.function_arn,
+            principal="secretsmanager.amazonaws.com",
+            source_account=self.account,
+        )
+        schedule.add_resource_dependency(leave)
 
-    def _by_secrets_manager(self, *actions: str) -> iam.PolicyStatement:
-        """Return leave to use the key, through Secrets Manager only."""
+    def _may_rotate(self) -> list[iam.PolicyStatement]:
+        """Return leave for the four steps of a rotation, for this secret alone."""
+        steps = iam.PolicyStatement(
+            actions=[
+                "secretsmanager:DescribeSecret",
+                "secretsmanager:GetSecretValue",
+                "secretsmanager:PutSecretValue",
+                "secretsmanager:UpdateSecretVersionStage",
+            ],
+            resources=[self.secret.secret_arn],
+        )
+        # A random password belongs to no secret yet, so the action has no resource.
+        password = iam.PolicyStatement(actions=["secretsmanager:GetRandomPassword"], resources=["*"])
+        return [steps, password, self._through_secrets_manager("kms:Decrypt", "kms:GenerateDataKey")]
+
+    def _through_secrets_manager(self, *actions: str) -> iam.PolicyStatement:
+        """Return leave to use the key through Secrets Manager only."""
         service = f"secretsmanager.{self.region}.amazonaws.com"
         return iam.PolicyStatement(
             actions=list(actions),
@@ -313,3 +351,7 @@ class DatabaseStack(cdk.Stack):
             outputs["ProxyEndpoint"] = self.proxy.endpoint
             outputs["ProxyReadOnlyEndpoint"] = self.read_only_endpoint.endpoint
         return outputs
+
+
+def _resource(construct: IConstruct) -> cdk.CfnResource:
+    return cast(cdk.CfnResource, construct.node.default_child)

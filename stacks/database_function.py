@@ -1,9 +1,10 @@
-"""A Lambda function that may talk to the database: isolated subnets, client group, a role and a log of its own."""
+"""A Lambda function that may talk to the database: isolated subnets, client group, own role and own log."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -14,7 +15,7 @@ from constructs import Construct
 
 from stacks.assets import Platform
 from stacks.network import ISOLATED
-from stacks.retention import log_retention
+from stacks.retention import log_group
 from stacks.settings import FunctionSettings
 
 
@@ -31,7 +32,7 @@ class SharedByFunctions:
 
 
 class DatabaseFunction(Construct):
-    """A function whose role can write its own log and live in the VPC; everything else is granted by its user."""
+    """A function that can write its own log, live in the VPC, and do what `may` states; nothing else."""
 
     def __init__(
         self,
@@ -41,12 +42,12 @@ class DatabaseFunction(Construct):
         handler: str,
         description: str,
         shared: SharedByFunctions,
+        may: Sequence[iam.PolicyStatement],
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         settings = shared.settings
-        log_group = own_log_group(self, settings)
-        self.role = lambda_role(self, log_group)
-        self.role.add_to_policy(_live_in_a_vpc())
+        own_log = log_group(self, "Logs", retention_days=settings.log_retention_days)
         self.function = lambda_.Function(
             self,
             "Function",
@@ -55,36 +56,42 @@ class DatabaseFunction(Construct):
             handler=handler,
             runtime=shared.platform.runtime,
             architecture=shared.platform.lambda_architecture,
-            role=self.role,
-            log_group=log_group,
+            role=function_role(self, own_log, may=[_live_in_a_vpc(), *may]),
+            log_group=own_log,
             vpc=shared.vpc,
             vpc_subnets=ISOLATED,
             security_groups=[shared.client_security_group],
-            environment={**shared.environment, **_trust(settings)},
+            environment={**shared.environment, **(environment or {}), **_trust(settings)},
             timeout=cdk.Duration.minutes(settings.timeout_minutes),
             memory_size=settings.memory_mib,
         )
+        needs_no_policy_of_its_own(self.function)
 
 
-def own_log_group(scope: Construct, settings: FunctionSettings) -> logs.LogGroup:
-    """Return a log group that goes with its function."""
-    return logs.LogGroup(
-        scope,
-        "Logs",
-        retention=log_retention(settings.log_retention_days),
-        removal_policy=cdk.RemovalPolicy.DESTROY,
-    )
+def function_role(
+    scope: Construct, own_log: logs.LogGroup, *, may: Sequence[iam.PolicyStatement]
+) -> iam.IRole:
+    """Return a role that can write to its log and do what `may` states, complete from its first moment.
 
-
-def lambda_role(scope: Construct, log_group: logs.LogGroup) -> iam.Role:
-    """Return a role that can write to one log group.
-
-    It cannot create one, so that a function ending after its log group was deleted does not bring it back
+    It cannot create a log group, so that a function that ends after its group was deleted does not bring it back
     (https://github.com/aws/aws-cdk/issues/31487); AWS's managed policies allow that.
     """
-    role = iam.Role(scope, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-    log_group.grant_write(role)
-    return role
+    write_own_log = iam.PolicyStatement(
+        actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[own_log.log_group_arn]
+    )
+    role = iam.Role(
+        scope,
+        "Role",
+        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        inline_policies={"Own": iam.PolicyDocument(statements=[write_own_log, *may])},
+    )
+    # What the CDK would grant by itself is wider, and would be a policy that the function can exist without.
+    return role.without_policy_updates()
+
+
+def needs_no_policy_of_its_own(function: lambda_.Function) -> None:
+    """Drop the CDK's DependsOn from function to role: with inline policies, Role says it all (W3005)."""
+    cast(lambda_.CfnFunction, function.node.default_child).add_deletion_override("DependsOn")
 
 
 def _live_in_a_vpc() -> iam.PolicyStatement:

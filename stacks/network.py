@@ -1,4 +1,4 @@
-"""The network: isolated subnets without any route to the internet, and the two AWS services reached from them."""
+"""The network: isolated subnets without a route to the internet, and the two AWS services reached from them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,12 @@ from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_logs as logs
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from stacks.retention import log_retention
+from stacks.retention import log_group
 from stacks.settings import Deployment, NetworkSettings
 
-S3_PREFIX_LISTS = {
-    "ap-northeast-1": "pl-61a54008",
-    "ap-southeast-1": "pl-6fa54006",
-    "ap-southeast-2": "pl-6ca54005",
-    "eu-central-1": "pl-6ea54007",
-    "eu-north-1": "pl-c3aa4faa",
-    "eu-west-1": "pl-6da54004",
-    "eu-west-2": "pl-7ca54015",
-    "us-east-1": "pl-63a5400a",
-    "us-east-2": "pl-7ba54012",
-    "us-west-2": "pl-68a54001",
-}
 ISOLATED = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
 
 
@@ -43,14 +31,14 @@ class NetworkStack(cdk.Stack):
         self.vpc = _isolated_vpc(self, deployment.network)
         self.zones = [_zone_of(subnet) for subnet in self.vpc.isolated_subnets]
         """The zones that the subnets lie in, in their order."""
-        _log_flows(self, self.vpc, deployment.network)
         self.secrets_manager_endpoint = _closed_secrets_manager_endpoint(self, self.vpc)
+        _log_flows(self, self.vpc, deployment.network)
 
 
 def _isolated_vpc(scope: Construct, settings: NetworkSettings) -> ec2.Vpc:
     # A sixteenth of the network for each subnet: three are used, the others are room for what may come.
     subnet_prefix = ipaddress.ip_network(settings.cidr).prefixlen + 4
-    return ec2.Vpc(
+    vpc = ec2.Vpc(
         scope,
         "Vpc",
         availability_zones=list(settings.availability_zones),
@@ -64,22 +52,23 @@ def _isolated_vpc(scope: Construct, settings: NetworkSettings) -> ec2.Vpc:
         gateway_endpoints={"S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)},
         restrict_default_security_group=True,
     )
+    _own_the_log_of_the_default_group_closer(vpc, settings)
+    return vpc
+
+
+def _own_the_log_of_the_default_group_closer(vpc: ec2.Vpc, settings: NetworkSettings) -> None:
+    """Give the CDK's function that closes the default security group a log that goes when it goes."""
+    stack = cdk.Stack.of(vpc)
+    provider = cast(Construct, stack.node.find_child("Custom::VpcRestrictDefaultSGCustomResourceProvider"))
+    group = log_group(provider, "Logs", retention_days=settings.flow_log_retention_days)
+    handler = cast(cdk.CfnResource, provider.node.find_child("Handler"))
+    handler.add_property_override("LoggingConfig.LogGroup", group.log_group_name)
+    handler.add_deletion_override("DependsOn")  # its role is named by Role already (cfn-lint W3005)
 
 
 def _zone_of(subnet: ec2.ISubnet) -> str:
     """Return the zone as the subnet itself tells it, so that what is placed by it stays beside the subnet."""
-    resource = cast(ec2.CfnSubnet, subnet.node.default_child)
-    return resource.attr_availability_zone
-
-
-def _log_flows(scope: Construct, vpc: ec2.Vpc, settings: NetworkSettings) -> None:
-    group = logs.LogGroup(
-        scope,
-        "FlowLogs",
-        retention=log_retention(settings.flow_log_retention_days),
-        removal_policy=cdk.RemovalPolicy.DESTROY,
-    )
-    vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group))
+    return cast(ec2.CfnSubnet, subnet.node.default_child).attr_availability_zone
 
 
 def _closed_secrets_manager_endpoint(scope: Construct, vpc: ec2.Vpc) -> ec2.InterfaceVpcEndpoint:
@@ -97,3 +86,19 @@ def _closed_secrets_manager_endpoint(scope: Construct, vpc: ec2.Vpc) -> ec2.Inte
         security_groups=[group],
         open=False,
     )
+
+
+def _log_flows(scope: Construct, vpc: ec2.Vpc, settings: NetworkSettings) -> None:
+    group = log_group(scope, "FlowLogs", retention_days=settings.flow_log_retention_days)
+    write = iam.PolicyStatement(
+        actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        resources=[group.log_group_arn],
+    )
+    role = iam.Role(
+        scope,
+        "FlowLogRole",
+        assumed_by=iam.ServicePrincipal("vpc-flow-logs.amazonaws.com"),
+        inline_policies={"Own": iam.PolicyDocument(statements=[write])},
+    )
+    destination = ec2.FlowLogDestination.to_cloud_watch_logs(group, role.without_policy_updates())
+    vpc.add_flow_log("FlowLog", destination=destination)

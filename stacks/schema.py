@@ -6,18 +6,24 @@ A failure of any of the three rolls back this stack alone; the database stays as
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import custom_resources
 from constructs import Construct
 
 from stacks.assets import PROJECT, LambdaAsset, content_digest
 from stacks.database import APPLICATION_USER, LOADER_USER, READ_ONLY_USER, DatabaseStack
-from stacks.database_function import DatabaseFunction, lambda_role, own_log_group
+from stacks.database_function import DatabaseFunction, function_role, needs_no_policy_of_its_own
 from stacks.publishing import publish
+from stacks.retention import log_group
 from stacks.settings import Deployment
 
 
@@ -57,45 +63,47 @@ class SchemaStack(cdk.Stack):
         publish(self, deployment, "schema", outputs)
 
     def _migrations(self) -> tuple[DatabaseFunction, cdk.CustomResource]:
-        function = self._function("ApplySchema", "apply_schema.handler.on_event", "Applies the migrations")
-        self._database.grant_admin(function)
+        function = self._function(
+            "ApplySchema",
+            "Applies the migrations",
+            may=self._database.may_be_admin(),
+            environment={"ADMIN_SECRET_ARN": self._database.secret.secret_arn},
+        )
         return function, self._custom_resource("Migrations", function, {"Digest": self._migrations_digest()})
 
     def _seed_data(self) -> cdk.CustomResource:
-        function = self._function("SeedData", "seed_data.handler.on_event", "Loads the seed data")
-        self._database.grant_cluster_login(function.role, LOADER_USER)
-        return self._custom_resource("SeedData", function, self._seed_properties(function))
-
-    def _seed_properties(self, function: DatabaseFunction) -> dict[str, str]:
-        if self._deployment.seed_file is None:
-            return {"Digest": self._seed_digest()}
-        file = s3_assets.Asset(self, "SeedFile", path=str(self._deployment.seed_file))
-        function.role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["s3:GetObject"], resources=[file.bucket.arn_for_objects(file.s3_object_key)]
-            )
-        )
-        return {
-            "Digest": self._seed_digest(),
-            "Bucket": file.s3_bucket_name,
-            "Key": file.s3_object_key,
-            "FileName": self._deployment.seed_file.name,
-        }
+        file, properties = None, {"Digest": self._seed_digest()}
+        may = [self._database.may_log_in_to_cluster(LOADER_USER)]
+        if self._deployment.seed_file:
+            file = s3_assets.Asset(self, "SeedFile", path=str(self._deployment.seed_file))
+            object_arn = file.bucket.arn_for_objects(file.s3_object_key)
+            may.append(iam.PolicyStatement(actions=["s3:GetObject"], resources=[object_arn]))
+            properties |= {
+                "Bucket": file.s3_bucket_name,
+                "Key": file.s3_object_key,
+                "FileName": self._deployment.seed_file.name,
+            }
+        function = self._function("SeedData", "Loads the seed data", may=may)
+        return self._custom_resource("SeedData", function, properties)
 
     def _smoke_test(self) -> tuple[DatabaseFunction, cdk.CustomResource]:
         """Return the smoke test, under a logical id of its content.
 
-        New content is a new resource, as with API Gateway's deployments: a rollback then deletes the new one, and
+        New content is a new resource, as with API Gateway's deployments: a rollback deletes the new one, and
         never has to run the old one again.
         """
-        function = self._function(
-            "SmokeTest", "smoke_test.handler.on_event", "Proves the database by an order"
-        )
-        for user in (APPLICATION_USER, READ_ONLY_USER):
-            self._database.grant_application_login(function.role, user)
-        parts = (self._migrations_digest(), self._seed_digest(), self._asset.digest)
-        digest = hashlib.sha256("".join(parts).encode()).hexdigest()
+        may = [self._database.may_log_in_as_application(APPLICATION_USER, READ_ONLY_USER)]
+        function = self._function("SmokeTest", "Proves by an order that the database works", may=may)
+        digest = self._smoke_test_digest()
         return function, self._custom_resource("SmokeTest", function, {"Digest": digest}, suffix=digest[:8])
+
+    def _smoke_test_digest(self) -> str:
+        """Return a digest of all that could make the smoke test's answer another one."""
+        settings = replace(
+            self._deployment, seed_file=None
+        )  # a path; the file's content is in the seed's digest
+        parts = (self._migrations_digest(), self._seed_digest(), self._asset.digest, repr(settings))
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def _migrations_digest(self) -> str:
         return content_digest(PROJECT / "schema" / self._deployment.database.engine)
@@ -107,27 +115,29 @@ class SchemaStack(cdk.Stack):
         with file.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
 
-    def _function(self, name: str, handler: str, description: str) -> DatabaseFunction:
+    def _function(
+        self,
+        name: str,
+        description: str,
+        *,
+        may: Sequence[iam.PolicyStatement],
+        environment: Mapping[str, str] | None = None,
+    ) -> DatabaseFunction:
+        package = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
         return DatabaseFunction(
             self,
             name,
-            handler=handler,
+            handler=f"{package}.handler.on_event",
             description=description,
             shared=self._shared,
+            may=may,
+            environment=environment,
         )
 
     def _custom_resource(
         self, name: str, function: DatabaseFunction, properties: dict[str, str], *, suffix: str = ""
     ) -> cdk.CustomResource:
-        framework = Construct(function, "Framework")
-        log_group = own_log_group(framework, self._deployment.functions)
-        provider = custom_resources.Provider(
-            framework,
-            "Provider",
-            on_event_handler=function.function,
-            framework_on_event_role=lambda_role(framework, log_group),
-            log_group=log_group,
-        )
+        provider = _provider(function, log_retention_days=self._deployment.functions.log_retention_days)
         return cdk.CustomResource(
             self,
             f"{name}Resource{suffix}",
@@ -135,6 +145,24 @@ class SchemaStack(cdk.Stack):
             service_token=provider.service_token,
             properties=properties,
         )
+
+
+def _provider(function: DatabaseFunction, *, log_retention_days: int) -> custom_resources.Provider:
+    """Return the CDK's framework around `function`: outside the VPC, with a log and a role of its own."""
+    scope = Construct(function, "Framework")
+    own_log = log_group(scope, "Logs", retention_days=log_retention_days)
+    call = iam.PolicyStatement(
+        actions=["lambda:GetFunction", "lambda:InvokeFunction"], resources=[function.function.function_arn]
+    )
+    provider = custom_resources.Provider(
+        scope,
+        "Provider",
+        on_event_handler=function.function,
+        framework_on_event_role=function_role(scope, own_log, may=[call]),
+        log_group=own_log,
+    )
+    needs_no_policy_of_its_own(cast(lambda_.Function, provider.node.find_child("framework-onEvent")))
+    return provider
 
 
 def _totals(seed: cdk.CustomResource) -> str:

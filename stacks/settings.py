@@ -11,6 +11,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+S3_PREFIX_LISTS: Mapping[str, str] = {
+    "ap-northeast-1": "pl-61a54008",
+    "ap-southeast-1": "pl-6fa54006",
+    "ap-southeast-2": "pl-6ca54005",
+    "eu-central-1": "pl-6ea54007",
+    "eu-north-1": "pl-c3aa4faa",
+    "eu-west-1": "pl-6da54004",
+    "eu-west-2": "pl-7ca54015",
+    "us-east-1": "pl-63a5400a",
+    "us-east-2": "pl-7ba54012",
+    "us-west-2": "pl-68a54001",
+}
+"""S3's addresses in each region that a deployment may choose, as AWS publishes them: a security group that
+lets S3 through has to name this list. `aws ec2 describe-managed-prefix-lists` shows it for another region."""
+
 
 @dataclass(frozen=True)
 class ServerlessV2:
