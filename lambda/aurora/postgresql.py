@@ -81,6 +81,31 @@ def change_password(connection: extensions.connection, credential: Credential) -
         cursor.execute(statement)
 
 
+def server_version(connection: extensions.connection) -> str:
+    """Return the server's version as it writes it, such as 16.8."""
+    return connection.info.parameter_status("server_version") or "unknown"
+
+
+def is_reader(connection: extensions.connection) -> bool:
+    """Tell whether the session is on a reader; Aurora's readers call themselves in recovery, as standbys do."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_is_in_recovery()")
+        return bool(cursor.fetchall()[0][0])
+
+
+def is_verified(connection: extensions.connection) -> bool:
+    """Tell whether the session is encrypted and the server's certificate was verified in full."""
+    info = connection.info
+    return info.ssl_in_use and info.dsn_parameters.get("sslmode") == "verify-full"
+
+
+def limit_statements(connection: extensions.connection, *, seconds: float) -> None:
+    """Have the server end each statement of this session after so many seconds."""
+    milliseconds = max(1, math.ceil(seconds * 1000))  # 0 would lift the limit
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = %s", (milliseconds,))
+
+
 # A failed connect carries no SQLSTATE in libpq, so its text has to tell. First match wins.
 _KINDS: tuple[tuple[type[ConnectionFailed], str], ...] = (
     (
@@ -108,6 +133,10 @@ def _kind_of_failure(said: str) -> type[ConnectionFailed]:
     return next((kind for kind, text in _KINDS if re.search(text, said, re.IGNORECASE)), Unavailable)
 
 
+READ_ONLY = "25006"  # read_only_sql_transaction: a reader, or a writer that was demoted
+NOT_PERMITTED = "42501"  # insufficient_privilege
+
+
 class Remedy(enum.Enum):
     """What a caller may do after a statement failed, once the whole transaction is rolled back."""
 
@@ -122,7 +151,7 @@ _RETRY = {
     "55P03",  # lock_not_available
 }
 _RECONNECT = {
-    "25006",  # read_only_sql_transaction: the writer was demoted to a reader
+    READ_ONLY,
     "25P03",  # idle_in_transaction_session_timeout
     "53300",  # too_many_connections
     "57P01",  # admin_shutdown
