@@ -12,12 +12,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from aurora.credentials import Credential
-
-if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 CURRENT = "AWSCURRENT"
 PENDING = "AWSPENDING"
@@ -74,9 +71,7 @@ class Database(Protocol):
         """Log in by `credential` and give its user `new_password`; False where the login is refused."""
 
 
-def rotate(
-    request: RotationRequest, *, secrets: SecretsManagerClient, database: Database, secret_arn: str
-) -> None:
+def rotate(request: RotationRequest, *, secrets: Any, database: Database, secret_arn: str) -> None:
     """Do the step that `request` asks for on the secret `secret_arn`, or find it done already.
 
     Raises RotationRefused for another secret, for a version that is not being rotated, and where no version
@@ -96,7 +91,7 @@ def rotate(
             rotation.finish_secret()
 
 
-def _is_current(request: RotationRequest, secrets: SecretsManagerClient, secret_arn: str) -> bool:
+def _is_current(request: RotationRequest, secrets: Any, secret_arn: str) -> bool:
     """Tell whether the requested version is the current one already; refuse a rotation that is not ours."""
     secret = secrets.describe_secret(SecretId=request.secret_id)
     if secret["ARN"] != secret_arn:
@@ -118,7 +113,7 @@ def _is_current(request: RotationRequest, secrets: SecretsManagerClient, secret_
 class _Rotation:
     """The four steps towards one new version of the secret."""
 
-    secrets: SecretsManagerClient
+    secrets: Any
     database: Database
     secret_arn: str
     version: str
