@@ -82,15 +82,13 @@ def change_password(connection: extensions.connection, credential: Credential) -
 
 
 def server_version(connection: extensions.connection) -> str:
-    """Return the server's version as it writes it, such as 16.8."""
-    return connection.info.parameter_status("server_version") or "unknown"
+    """Return the server's version as it writes it, such as 16.8. Asked by SQL: a proxy greets for itself."""
+    return str(_value(connection, "SELECT current_setting('server_version')"))
 
 
 def is_reader(connection: extensions.connection) -> bool:
-    """Tell whether the session is on a reader; Aurora's readers call themselves in recovery, as standbys do."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_is_in_recovery()")
-        return bool(cursor.fetchall()[0][0])
+    """Tell whether the session is on a reader, which on Aurora too calls itself in recovery."""
+    return _value(connection, "SELECT pg_is_in_recovery()") is True
 
 
 def is_verified(connection: extensions.connection) -> bool:
@@ -104,6 +102,12 @@ def limit_statements(connection: extensions.connection, *, seconds: float) -> No
     milliseconds = max(1, math.ceil(seconds * 1000))  # 0 would lift the limit
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = %s", (milliseconds,))
+
+
+def _value(connection: extensions.connection, query: str) -> object:
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetchall()[0][0]
 
 
 # A failed connect carries no SQLSTATE in libpq, so its text has to tell. First match wins.
