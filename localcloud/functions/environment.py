@@ -10,7 +10,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -50,15 +49,16 @@ class Launch:
 
 
 class ExecutionEnvironment:
-    """A process with its control socket and its log. One invocation at a time; `close` ends the process.
+    """A process with its control socket, its log, and its files in `scratch`, which end with it.
 
+    It takes one invocation at a time; `close` ends it.
     The process also ends by itself as soon as the server is gone, however that came about.
     """
 
-    def __init__(self, configuration: FunctionConfiguration, log: LogStream) -> None:
+    def __init__(self, configuration: FunctionConfiguration, log: LogStream, scratch: Path) -> None:
         self.configuration = configuration
         self.log = log
-        self.scratch = Path(tempfile.mkdtemp(prefix="localcloud-function-"))
+        self.scratch = scratch
         self.started_at = time.monotonic()
         self.initialized = False
         self.idle_since = 0.0

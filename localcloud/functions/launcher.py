@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from moto.awslambda.utils import get_backend
@@ -26,6 +27,8 @@ class Launcher:
     def __init__(self, cloud: Cloud) -> None:
         directory = cloud.directory / "functions"
         self._cloud = cloud
+        self._scratch = directory / "scratch"
+        self._scratch.mkdir(parents=True, exist_ok=True)
         self._code = CodeStore(directory / "code")
         self._runtimes = Runtimes.laid_out(directory / "runtimes", code_directory=directory / "code")
         self.trust_store = TrustStore(directory / "trust.pem", own_authority=cloud.ca_bundle)
@@ -36,7 +39,7 @@ class Launcher:
         layers = self._layers(configuration)
         backend = logs_backends[configuration.account][configuration.region]
         log = LogStream(backend, configuration.log_group, configuration.version)
-        environment = ExecutionEnvironment(configuration, log)
+        environment = ExecutionEnvironment(configuration, log, Path(mkdtemp(dir=self._scratch)))
         control, theirs = socket.socketpair()
         command = self._runtimes.command(
             configuration.runtime,
