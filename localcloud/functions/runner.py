@@ -53,10 +53,11 @@ class Functions:
         """Run the function, moto's LambdaFunction, on the event and return what came of it."""
         configuration = FunctionConfiguration.of(function)
         self._launcher.trust_store.refresh()
-        environment = self._pool.take(configuration) or self._launcher.start(configuration, function)
+        warm = self._pool.take(configuration)
+        environment = warm or self._launcher.start(configuration, function)
         with self._lock:
             self._busy.add(environment)
-        invocation = _Invocation(environment)
+        invocation = _Invocation(environment, cold=warm is None)
         try:
             return invocation.run(event)
         finally:
@@ -99,15 +100,15 @@ class Functions:
 class _Invocation:
     """One run of a handler, with the lines that Lambda writes around it."""
 
-    def __init__(self, environment: ExecutionEnvironment) -> None:
+    def __init__(self, environment: ExecutionEnvironment, *, cold: bool) -> None:
         self.answered = False
         """Whether the process can serve another invocation."""
         self._environment = environment
         self._configuration = environment.configuration
         self._log = environment.log
         self._request_id = str(uuid.uuid4())
+        self._cold = cold
         self._began = time.monotonic()
-        self._initialization_seconds: float | None = None
 
     def run(self, event: Any) -> Outcome:
         """Return the outcome; the log is complete by then."""
@@ -150,7 +151,6 @@ class _Invocation:
         if message["type"] == "init_error":
             raise InitializationFailed(message["error"])
         environment.initialized = True
-        self._initialization_seconds = time.monotonic() - environment.started_at
 
     def _result(self, payload: str) -> tuple[str, bool]:
         if len(payload.encode()) <= LARGEST_RESPONSE_BYTES:
@@ -179,8 +179,9 @@ class _Invocation:
             f"Memory Size: {self._configuration.memory_mb} MB",
             f"Max Memory Used: {self._environment.peak_memory_mb()} MB",
         ]
-        if self._initialization_seconds is not None:
-            parts.append(f"Init Duration: {self._initialization_seconds * 1000:.2f} ms")
+        if self._cold:
+            initialization = (self._began - self._environment.started_at) * 1000
+            parts.append(f"Init Duration: {initialization:.2f} ms")
         return "\t".join(parts)
 
 
