@@ -3,7 +3,6 @@ r"""Rows as the text that COPY and LOAD DATA both read by default: tabs between,
 from __future__ import annotations
 
 import tempfile
-from types import TracebackType
 from typing import IO, cast
 
 NULL = r"\N"
@@ -29,15 +28,7 @@ class Spool:
     def __init__(self) -> None:
         self.count = 0
         self._recent: list[str] = []
-        self._file = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 - closed by __exit__
-
-    def __enter__(self) -> Spool:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
+        self._file = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 - closed by `close`
 
     def add(self, text: str) -> None:
         """Keep one row, its newline included."""
@@ -51,6 +42,10 @@ class Spool:
         self._write_recent()
         self._file.seek(0)
         return cast(IO[bytes], self._file)
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._file.close()
 
     def _write_recent(self) -> None:
         self._file.write("".join(self._recent).encode())

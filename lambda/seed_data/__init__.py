@@ -1,0 +1,1 @@
+"""The seed: real invoice lines, from one wide file to normalised, keyed tables."""

@@ -1,0 +1,167 @@
+"""The load: one file, one transaction, wholly or not at all."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+import psycopg2
+from aurora import postgresql_loading as bulk
+from aurora.deadline import Deadline
+from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class, by a class's name
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - the driver's class, by a class's name
+
+from seed_data import recorded, recording, set_aside
+from seed_data.data_file import Block, DataFile
+from seed_data.normalising import Normaliser
+from seed_data.online_retail import data_lines
+from seed_data.progress import Meter, Report
+from seed_data.recorded import RecordedLoad
+from seed_data.seen_invoices import SeenInvoices
+from seed_data.sources import Source
+
+
+class LoadStopped(Exception):
+    """The deadline came first; nothing was changed."""
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What the file's load left in the database, now or when the same content was loaded first."""
+
+    load: RecordedLoad
+    rejects_by_reason: Mapping[str, int]
+    is_new: bool
+    """False: the content was loaded before, and nothing was changed now."""
+
+
+def load(
+    connection: Connection, source: Source, *, deadline: Deadline, report: Report = lambda progress: None
+) -> LoadReport:
+    """Load the file in one transaction: every line becomes an order line or a reject, or nothing changes.
+
+    Content that was loaded before is found loaded. An invoice that is recorded already is not recorded again:
+    its lines are rejects. Loads of one database wait for each other, and orders wait for a load. Raises
+    UnusableFile, LoadStopped, TotalsDiffer and the driver's errors, each with everything rolled back.
+    """
+    meter = Meter(report, size_bytes=source.size_bytes())
+    try:
+        with connection, connection.cursor() as cursor:
+            bulk.prepare(cursor)
+            return _Load(cursor, source, deadline, meter).run()
+    except _LoadedBefore as before:
+        return before.report
+    except psycopg2.Error as error:
+        if bulk.is_time_out(error):
+            raise _stopped(meter) from None
+        raise
+
+
+class _LoadedBefore(Exception):
+    """Ends a load that has nothing to do, so that its transaction is rolled back."""
+
+    def __init__(self, report: LoadReport) -> None:
+        super().__init__()
+        self.report = report
+
+
+def _stopped(meter: Meter) -> LoadStopped:
+    return LoadStopped(
+        f"the deadline came while {meter.doing} (lines read: {meter.lines:,}); nothing was changed:"
+        " load again with more time"
+    )
+
+
+class _Load:
+    """The steps of one load, inside its transaction."""
+
+    def __init__(self, cursor: Cursor, source: Source, deadline: Deadline, meter: Meter) -> None:
+        self._cursor = cursor
+        self._source = source
+        self._deadline = deadline
+        self._meter = meter
+
+    def run(self) -> LoadReport:
+        self._begin("taking turns")
+        bulk.take_turn(self._cursor, lambda: self._begin("waiting for another load to end"))
+        is_first = not recorded.any_load(self._cursor)
+        if not is_first and self._source.can_be_read_again:
+            self._end_if_loaded(self._digest())
+        with self._source.open() as stream:
+            file = DataFile(stream)
+            lines = data_lines(file.blocks())
+            first_block = next(lines)  # a wrong header is refused before anybody has to wait for us
+            self._begin("waiting for orders to end")
+            bulk.lock_out(self._cursor, recording.LOCKED)
+            with closing(self._normaliser(is_first=is_first)) as normaliser:
+                self._store(normaliser, file, itertools.chain([first_block], lines))
+        return self._report(file.digest, is_new=True)
+
+    def _digest(self) -> str:
+        self._begin("comparing with earlier loads")
+        with self._source.open() as stream:
+            file = DataFile(stream)
+            for _ in file.chunks():
+                self._stop_at_deadline()
+        return file.digest
+
+    def _end_if_loaded(self, digest: str) -> None:
+        if recorded.load_of(self._cursor, digest):
+            raise _LoadedBefore(self._report(digest, is_new=False))
+
+    def _normaliser(self, *, is_first: bool) -> Normaliser:
+        seen = SeenInvoices()
+        if not is_first:
+            for invoice in recorded.invoices(self._cursor):
+                seen.add(invoice)
+        return Normaliser(
+            load_id=bulk.next_id(self._cursor, "loads", "load_id"),
+            first_order_id=bulk.next_id(self._cursor, "orders", "order_id"),
+            first_product_id=bulk.next_id(self._cursor, "products", "product_id"),
+            products=recorded.products(self._cursor),
+            seen=seen,
+        )
+
+    def _store(self, normaliser: Normaliser, file: DataFile, blocks: Iterator[Block]) -> None:
+        """Stream the file in while its keys are off; what depends on the whole file comes after."""
+        cursor = self._cursor
+        keys = bulk.take_keys_off(cursor, "order_lines")
+        self._begin("loading")
+        recording.add_order_lines(cursor, normaliser.order_lines(self._metered(file, blocks)))
+        self._end_if_loaded(file.digest)  # standard input could not tell before
+        self._begin("adding orders")
+        recording.add_load(cursor, normaliser, name=self._source.name, digest=file.digest)
+        recording.add_orders(cursor, normaliser)
+        for rows in set_aside.order_lines(cursor, normaliser):
+            self._stop_at_deadline()
+            recording.add_order_lines(cursor, iter([rows]))
+            recording.add_orders(cursor, normaliser)
+        recording.add_products(cursor, normaliser)
+        recording.add_rejects(cursor, normaliser)
+        self._begin("adding keys")
+        keys.put_back(cursor)
+        self._begin("comparing totals")
+        recording.finish_load(cursor, normaliser)
+
+    def _metered(self, file: DataFile, blocks: Iterator[Block]) -> Iterator[Block]:
+        for block in blocks:
+            self._stop_at_deadline()
+            yield block
+            self._meter.read(lines=block.last_number - 1, bytes_read=file.bytes_read)
+
+    def _begin(self, what: str) -> None:
+        """Say what comes now, and have the server end it at the deadline."""
+        self._meter.begin(what)
+        self._stop_at_deadline()
+        bulk.limit_statements(self._cursor, self._deadline.remaining_seconds())
+
+    def _stop_at_deadline(self) -> None:
+        if self._deadline.passed():
+            raise _stopped(self._meter)
+
+    def _report(self, digest: str, *, is_new: bool) -> LoadReport:
+        load = recorded.load_of(self._cursor, digest)
+        assert load is not None  # noqa: S101 - found, or added by ourselves
+        return LoadReport(load, recorded.rejects_by_reason(self._cursor, load.load_id), is_new)

@@ -1,0 +1,271 @@
+"""From lines of the wide file to rows of order lines, orders, products and rejects, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from aurora.row_text import NULL, Spool, escaped, row
+
+from seed_data.data_file import Block
+from seed_data.online_retail import BadLine, Line, Reason, amount, numbers, parse
+from seed_data.seen_invoices import SeenInvoices
+
+ORDER_TOTAL_LIMIT = 10**14  # thousandths that orders.total_amount, a numeric(14,3), can hold
+REMEMBERED = 10_000  # distinct spellings of a number; the real file has 722 quantities and 1,630 prices
+
+
+@dataclass(slots=True)
+class Product:
+    """A product as far as the file has told about it.
+
+    The first sale at a price describes it for good, for order lines hold only descriptions that differ; the
+    latest sale prices it. Until there is one, any line serves.
+    """
+
+    product_id: int
+    stock_code: str
+    description: str = ""
+    is_described: bool = False
+    price: str = "0"
+    priced_at: str = ""
+    recorded_price: str | None = None
+    """As the database has it; None where the product is new to it."""
+
+
+@dataclass(slots=True)
+class Order:
+    """An invoice and the sums of its lines so far. Strings are as the file has them."""
+
+    order_id: int
+    invoice: str
+    moment: str
+    customer: str
+    country: str
+    line_count: int = 0
+    quantity: int = 0
+    amount_thousandths: int = 0
+    customers: tuple[str, ...] = ()
+    """The ways in which its customer is written: 17850 and 17850.0."""
+    quantities: dict[str, int] = field(default_factory=dict)
+    """Spellings that were found to be right for its kind, sale or return."""
+
+    @property
+    def is_return(self) -> bool:
+        """Tell whether the goods came back."""
+        return self.invoice.startswith("C")
+
+
+@dataclass(slots=True)
+class Totals:
+    """The control totals; lines are order lines and rejects together, and so are quantity and amount."""
+
+    order_lines: int = 0
+    rejects: int = 0
+    quantity: int = 0
+    amount: Decimal = Decimal(0)
+
+    @property
+    def lines(self) -> int:
+        """All lines but the header."""
+        return self.order_lines + self.rejects
+
+
+class Normaliser:
+    """Splits lines into rows. Order lines stream out; the much fewer rows of other tables are spooled.
+
+    An invoice that may have come by before is set aside: only the database can tell whose it is.
+    """
+
+    def __init__(
+        self,
+        *,
+        load_id: int,
+        first_order_id: int,
+        first_product_id: int,
+        products: dict[str, Product],
+        seen: SeenInvoices,
+    ) -> None:
+        self.load_id = load_id
+        self.totals = Totals()
+        self.products = products
+        self.rejects = Spool()
+        self.set_aside = Spool()
+        self.first_order_id = first_order_id
+        self.next_order_id = first_order_id
+        self.next_product_id = first_product_id
+        self._seen = seen
+        self._orders = Spool()
+        self._customers: dict[str, str] = {}
+        self._order = Order(0, "", "", "", "")
+        self._described = {code: product for code, product in products.items() if product.is_described}
+        self._prices: dict[str, int] = {}
+        self._sold: dict[str, int] = {}
+        self._returned: dict[str, int] = {}
+
+    def order_lines(self, blocks: Iterable[Block]) -> Iterator[str]:
+        """Yield the rows of each block's order lines.
+
+        A line whose every part was found right before is taken at once: the order's invoice, date, customer
+        and country, a known product, spellings of quantity and price that were parsed already. Of the real
+        file's lines these are 9 in 10. All others go through `parse`, which alone decides what is right.
+        """
+        prices, products = self._prices, self._described
+        for block in blocks:
+            rows: list[str] = []
+            order = self._order
+            for number, text in enumerate(block.lines, block.first_number):
+                try:
+                    invoice, code, description, quantity, moment, price, customer, country = text.split(",")
+                    pieces = order.quantities[quantity]
+                    thousandths = prices[price]
+                    product = products[code]
+                except (ValueError, KeyError):
+                    pass
+                else:
+                    total = order.amount_thousandths + pieces * thousandths
+                    if (
+                        invoice == order.invoice
+                        and moment == order.moment
+                        and customer in order.customers
+                        and country == order.country
+                        and '"' not in description
+                        and -ORDER_TOTAL_LIMIT < total < ORDER_TOTAL_LIMIT
+                    ):
+                        order.line_count += 1
+                        order.quantity += pieces
+                        order.amount_thousandths = total
+                        if pieces > 0 and thousandths and moment >= product.priced_at:
+                            product.price = price
+                            product.priced_at = moment
+                        own = NULL if description == product.description else escaped(description)
+                        rows.append(
+                            f"{order.order_id}\t{order.line_count}\t{product.product_id}"
+                            f"\t{quantity}\t{price}\t{own}\t{NULL}\n"
+                        )
+                        continue
+                rows.append(self._carefully(number, text))
+                order = self._order
+            yield "".join(rows)
+        self.finish(self._order)
+
+    def _carefully(self, number: int, text: str) -> str:
+        """Return the line's row, or nothing where it was rejected or set aside."""
+        try:
+            line = parse(text)
+            order = self._order
+            if line.invoice != order.invoice:
+                if self._seen.add(line.invoice):
+                    self.set_aside.add(f"{number}\t{text}\n")
+                    return ""
+                self.finish(order)
+                order = self._order = self.begin(line)
+            return self.add(order, line)
+        except BadLine as bad:
+            self.reject(number, text, str(bad))
+            return ""
+
+    def take_orders(self) -> tuple[dict[str, str], Spool]:
+        """Hand over what was finished since: customers with their first order's country, rows of orders."""
+        taken = self._customers, self._orders
+        self._customers, self._orders = {}, Spool()
+        return taken
+
+    def close(self) -> None:
+        """Give back temporary files."""
+        for spool in (self._orders, self.rejects, self.set_aside):
+            spool.close()
+
+    def begin(self, line: Line) -> Order:
+        """Return the new order of this line, still without lines."""
+        order = Order(self.next_order_id, line.invoice, line.moment, line.customer, line.country)
+        order.customers = (line.customer, f"{line.customer}.0") if line.customer else ("",)
+        order.quantities = self._returned if order.is_return else self._sold
+        self.next_order_id += 1
+        if line.customer:
+            self._customers.setdefault(line.customer, line.country)
+        return order
+
+    def add(self, order: Order, line: Line) -> str:
+        """Return the row of one more line of the order, or raise BadLine where it cannot be of this order."""
+        if (line.customer, line.country) != (order.customer, order.country):
+            raise BadLine(Reason.OTHER_CUSTOMER)
+        total = order.amount_thousandths + line.quantity * line.price_thousandths
+        if not -ORDER_TOTAL_LIMIT < total < ORDER_TOTAL_LIMIT:
+            raise BadLine(Reason.ORDER_TOTAL)
+        product = self._product(line)
+        order.line_count += 1
+        order.quantity += line.quantity
+        order.amount_thousandths = total
+        self._remember(line)
+        return row(
+            order.order_id,
+            order.line_count,
+            product.product_id,
+            line.quantity,
+            line.price,
+            None if product.is_described and line.description == product.description else line.description,
+            None if line.moment == order.moment else line.moment,
+        )
+
+    def finish(self, order: Order) -> None:
+        """Spool the order's row and count its lines into the totals."""
+        if not order.line_count:
+            return
+        self._count(order, 1)
+        self._orders.add(
+            row(
+                order.order_id,
+                order.invoice,
+                "returned" if order.is_return else "invoiced",
+                order.customer or None,
+                order.country,
+                order.line_count,
+                amount(order.amount_thousandths),
+                order.moment,
+                self.load_id,
+            )
+        )
+
+    def resume(self, order: Order) -> None:
+        """Take a finished order back into hand, so that lines can be added and it can be finished again."""
+        self._count(order, -1)
+
+    def _count(self, order: Order, sign: int) -> None:
+        self.totals.order_lines += sign * order.line_count
+        self.totals.quantity += sign * order.quantity
+        self.totals.amount += sign * amount(order.amount_thousandths)
+
+    def reject(self, number: int, text: str, reason: str) -> None:
+        """Spool the line as it stands, with its reason, and count it into the totals."""
+        read = numbers(text)
+        self.totals.rejects += 1
+        self.totals.quantity += read.quantity or 0
+        self.totals.amount += read.amount
+        self.rejects.add(row(self.load_id, number, reason, text, read.quantity, read.price))
+
+    def _product(self, line: Line) -> Product:
+        """Return the line's product, with what this line tells about it."""
+        product = self.products.get(line.stock_code)
+        if product is None:
+            product = self.products[line.stock_code] = Product(self.next_product_id, line.stock_code)
+            self.next_product_id += 1
+        tells_price = bool(line.price_thousandths) and not line.is_return
+        if tells_price and line.moment >= product.priced_at:
+            product.price, product.priced_at = line.price, line.moment
+        if not product.is_described:
+            product.description = line.description if tells_price else product.description or line.description
+            product.is_described = tells_price
+        return product
+
+    def _remember(self, line: Line) -> None:
+        """Note what was found right, so that its like can be taken at once."""
+        product = self.products[line.stock_code]
+        if product.is_described:
+            self._described[line.stock_code] = product
+        if len(self._prices) < REMEMBERED:
+            self._prices[line.price] = line.price_thousandths
+        quantities = self._returned if line.is_return else self._sold
+        if len(quantities) < REMEMBERED:
+            quantities[str(line.quantity)] = line.quantity
