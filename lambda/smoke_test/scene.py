@@ -1,0 +1,121 @@
+"""The stage of one smoke test: sessions, what it may order, and a way to leave no trace."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+import psycopg2
+from aurora import postgresql
+from aurora.connecting import APPLICATION, READ_ONLY, connect_with
+from aurora.credentials import token_credential
+from aurora.deadline import Deadline
+from aurora.environment import DatabaseEnvironment
+from orders import PlacedOrder, WantedLine, place
+from psycopg2 import extensions
+
+from smoke_test.business_data import BusinessData
+
+# Migration V0003 makes a warehouse whose orders are no business, and products that only it has.
+WAREHOUSE_ID = 2
+PRODUCT = "SMOKE-TEST-A"
+OTHER_PRODUCT = "SMOKE-TEST-B"
+SCARCE_PRODUCT = "SMOKE-TEST-C"
+COUNTRY = "Nowhere (smoke test)"
+
+READER_PATIENCE_SECONDS = 30.0  # Aurora's readers lag by well under a second
+
+
+@dataclass
+class Scene:
+    """What the checks share. Sessions are in autocommit mode; tests may run side by side."""
+
+    environment: DatabaseEnvironment
+    deadline: Deadline
+    application: extensions.connection
+    """The application on the writer: what takes orders."""
+    application_on_reader: extensions.connection
+    """The application where nothing but the server keeps it from writing."""
+    read_only: extensions.connection
+    """The read-only role on a reader: what reports use."""
+    read_only_on_writer: extensions.connection
+    """The read-only role where nothing but its grants keeps it from writing."""
+    writer_version: str
+    reader_version: str
+    before: BusinessData
+    reader_patience_seconds: float = READER_PATIENCE_SECONDS
+    tokens: list[UUID] = field(default_factory=list)
+    """Of every order that the test has asked for: known here before the database hears of it."""
+
+    @classmethod
+    def open(cls, environment: DatabaseEnvironment, *, deadline: Deadline) -> Scene:
+        """Connect as both roles through both endpoints of the proxy, and remember the business data."""
+        writer, reader = environment.proxy_endpoint, environment.proxy_read_only_endpoint
+        application = _session(environment, APPLICATION, writer, deadline)
+        read_only = _session(environment, READ_ONLY, reader, deadline)
+        scene = cls(
+            environment=environment,
+            deadline=deadline,
+            application=application,
+            application_on_reader=_session(environment, APPLICATION, reader, deadline),
+            read_only=read_only,
+            read_only_on_writer=_session(environment, READ_ONLY, writer, deadline),
+            writer_version=postgresql.server_version(application),
+            reader_version=postgresql.server_version(read_only),
+            before=BusinessData.settled(application),
+        )
+        scene.limit_statements(deadline)
+        return scene
+
+    @property
+    def sessions(self) -> tuple[extensions.connection, ...]:
+        """All four sessions."""
+        return self.application, self.application_on_reader, self.read_only, self.read_only_on_writer
+
+    def limit_statements(self, deadline: Deadline) -> None:
+        """Let no statement outlast the deadline. A SET pins a proxied session: here four, for seconds."""
+        for session in self.sessions:
+            if not session.closed:
+                postgresql.limit_statements(session, seconds=deadline.remaining_seconds())
+
+    def new_token(self) -> UUID:
+        """Return a token whose order is purged in the end, whatever happens."""
+        self.tokens.append(uuid4())
+        return self.tokens[-1]
+
+    def place(self, *lines: WantedLine, token: UUID | None = None) -> PlacedOrder:
+        """Place an order in the test's own warehouse."""
+        return place(
+            self.application,
+            request_token=token or self.new_token(),
+            warehouse_id=WAREHOUSE_ID,
+            country=COUNTRY,
+            lines=lines,
+        )
+
+    def purge(self, deadline: Deadline) -> int:
+        """Take the test's orders away, and what a broken test left an hour ago; return how many went."""
+        if self.application.closed:
+            writer = self.environment.proxy_endpoint
+            self.application = _session(self.environment, APPLICATION, writer, deadline)
+        self.limit_statements(deadline)
+        with self.application.cursor() as cursor:
+            tokens = [str(token) for token in self.tokens]
+            cursor.execute("SELECT shop.purge_test_orders(%s::uuid[])", (tokens,))
+            return int(cursor.fetchall()[0][0])
+
+    def close(self) -> None:
+        """End all sessions."""
+        for session in self.sessions:
+            with suppress(psycopg2.Error):
+                session.close()
+
+
+def _session(
+    environment: DatabaseEnvironment, user: str, host: str, deadline: Deadline
+) -> extensions.connection:
+    credential = token_credential(environment, user=user, host=host)
+    session = connect_with(environment, credential, host=host, deadline=deadline)
+    session.autocommit = True
+    return session
