@@ -106,11 +106,14 @@ def _link_node_modules(directory: Path) -> Path | None:
 
 
 def _find_node_modules() -> Path | None:
-    """Return the node_modules that the user named, or else the nearest one above that has AWS's SDK."""
+    """Return the node_modules that the user named, or else the nearest one above that has AWS's SDK.
+
+    Above the directory that the user started the server in, which PWD still names: the server moves away.
+    """
     named = os.environ.get(NODE_MODULES_VARIABLE)
     if named:
         return Path(named)
-    for start in (Path.cwd(), Path(__file__).resolve().parent):
+    for start in (Path(os.environ.get("PWD", ".")), Path(__file__).resolve().parent):
         for parent in (start, *start.parents):
             if (parent / "node_modules" / "@aws-sdk").is_dir():
                 return parent / "node_modules"
