@@ -1,0 +1,109 @@
+"""Every place where the local cloud reaches into moto beyond its public server, each with its reason.
+
+moto is pinned exactly because of these; nothing else of the local cloud touches what moto keeps private.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+from moto.cloudformation import urls
+from moto.cloudtrail.responses import CloudTrailResponse
+from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
+from moto.secretsmanager.models import secretsmanager_backends
+from moto.ssm.models import ssm_backends
+
+from localcloud import resources
+from localcloud.cloud import Cloud
+from localcloud.cloudformation.api import CloudFormationApi
+from localcloud.cloudformation.change_sets import Operations
+from localcloud.cloudformation.dynamic_references import DynamicReferences
+from localcloud.cloudformation.region import Region
+from localcloud.resources.base import ResourceFailed
+
+
+def install(cloud: Cloud) -> CloudFormation:
+    """Put our CloudFormation in the place of moto's, for every account and region of this process."""
+    cloudformation = cloud.part(CloudFormation, CloudFormation)
+    CloudFormationApi.operations = staticmethod(cloudformation.operations)
+    # moto's own has no rollback, exports between change sets, dynamic references, or order on this path, and
+    # skips what it does not know
+    urls.url_paths = {"{0}/$": CloudFormationApi.dispatch}
+    _answer_lookup_events()
+    return cloudformation
+
+
+class CloudFormation:
+    """The operations of each account and region, made when first asked for."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._operations: dict[tuple[str, str], Operations] = {}
+        self._lock = threading.Lock()
+
+    def operations(self, account: str, region: str) -> Operations:
+        """Return the operations of one account's region."""
+        with self._lock:
+            key = (account, region)
+            if key not in self._operations:
+                self._operations[key] = self._make(account, region)
+            return self._operations[key]
+
+    def all(self) -> list[Operations]:
+        """Return every region that has been asked for."""
+        with self._lock:
+            return list(self._operations.values())
+
+    def _make(self, account: str, name: str) -> Operations:
+        def parameter(reference: str) -> str:
+            return _parameter(account, name, reference)
+
+        def secret(secret_id: str, stage: str, version: str) -> str:
+            return _secret(account, name, secret_id, stage, version)
+
+        region = Region(
+            cloud=self._cloud,
+            account=account,
+            name=name,
+            handlers=resources.handler,
+            dynamic_references=DynamicReferences(secret, parameter),
+            availability_zones=_availability_zones,
+        )
+        return Operations(region, parameter)
+
+
+def _parameter(account: str, region: str, reference: str) -> str:
+    found = ssm_backends[account][region].get_parameter(reference)
+    if found is None:
+        raise ResourceFailed(f"Parameter {reference} not found.")
+    value: str = found.response_object(decrypt=True, region=region)["Value"]
+    return value
+
+
+def _secret(account: str, region: str, secret_id: str, stage: str, version: str) -> str:
+    try:
+        answer = secretsmanager_backends[account][region].get_secret_value(secret_id, version, stage)
+    except Exception as error:
+        raise ResourceFailed(
+            f"Secrets Manager can't find the specified secret {secret_id}: {error}"
+        ) from error
+    text: str | None = answer.get("SecretString")
+    if text is None:
+        raise ResourceFailed(f"secret {secret_id} has no string")
+    return text
+
+
+def _availability_zones(region: str) -> list[str]:
+    """Return the zones that moto's EC2 answers with, without making an EC2 backend."""
+    return sorted(zone.name for zone in RegionsAndZonesBackend.zones[region])
+
+
+def _answer_lookup_events() -> None:
+    """The CDK CLI asks CloudTrail why a deployment failed; moto's has no such operation and answers 500."""
+
+    def lookup_events(self: Any) -> str:
+        return json.dumps({"Events": []})
+
+    CloudTrailResponse.lookup_events = lookup_events
