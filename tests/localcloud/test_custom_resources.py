@@ -61,8 +61,10 @@ def test_create_update_and_delete_carry_what_cloudformation_sends(plain, request
     CUSTOM_RESOURCE.delete(after, created)
 
     lines = [line for line in functions.log_of(function) if line.startswith("EVENT")]
-    create, update, delete = (json.loads(line.removeprefix("EVENT ")) for line in lines)
-    assert create["RequestType"] == "Create"
+    events = {
+        event["RequestType"]: event for event in (json.loads(line.removeprefix("EVENT ")) for line in lines)
+    }
+    create, update, delete = events["Create"], events["Update"], events["Delete"]
     assert "PhysicalResourceId" not in create
     assert create["ResourceProperties"] == {
         "ServiceToken": function.function_arn,
@@ -72,10 +74,11 @@ def test_create_update_and_delete_carry_what_cloudformation_sends(plain, request
     }
     assert (create["StackId"], create["LogicalResourceId"]) == (STACK_ID, "Thing")
     assert create["ResourceType"] == "Custom::Thing"
-    assert (update["RequestType"], update["PhysicalResourceId"]) == ("Update", "first")
+    assert update["PhysicalResourceId"] == "first"
     assert update["OldResourceProperties"] == create["ResourceProperties"]
     assert update["ResourceProperties"]["Count"] == "4"
-    assert (delete["RequestType"], delete["PhysicalResourceId"]) == ("Delete", "first")
+    assert delete["PhysicalResourceId"] == "first"
+    assert delete["ResourceProperties"] == update["ResourceProperties"]
     assert len({create["RequestId"], update["RequestId"], delete["RequestId"]}) == 3
 
 
@@ -218,9 +221,12 @@ def test_properties_become_strings():
         ),
         (
             "nodejs22.x",
-            "exports.handler = async (event) => fetch(event.ResponseURL, {\n"
-            "  method: 'PUT', body: JSON.stringify({ ...event, Status: 'SUCCESS', PhysicalResourceId: 'id', ResourceProperties: undefined,\n"
-            "  Data: { From: 'inline' } }) });",
+            "exports.handler = async ({ ResponseURL, ResourceProperties, ...event }) => fetch(ResponseURL, {\n"
+            "  method: 'PUT',\n"
+            "  body: JSON.stringify({\n"
+            "    ...event, Status: 'SUCCESS', PhysicalResourceId: 'id', Data: { From: 'inline' },\n"
+            "  }),\n"
+            "});",
         ),
     ],
     ids=["python cfnresponse", "node cfn-response", "node fetch"],
