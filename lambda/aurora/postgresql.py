@@ -73,7 +73,7 @@ def change_password(connection: extensions.connection, credential: Credential) -
     The server is sent a SCRAM verifier that is computed here: the password itself reaches no statement log,
     no pg_stat_activity and no audit trail.
     """
-    verifier = encrypt_password(credential.password, credential.user, algorithm="scram-sha-256")
+    verifier = encrypt_password(credential.password, credential.user, connection, "scram-sha-256")
     statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
         sql.Identifier(credential.user), sql.Literal(verifier)
     )
