@@ -90,6 +90,19 @@ def empty_database(postgresql_server: PostgresqlServer) -> Iterator[Database]:
 
 
 @pytest.fixture
+def migrated_database(empty_database: Database) -> Database:
+    """A database that the migrations ran in themselves: a copy lacks the database's own privileges."""
+    apply_migrations(empty_database.connect())
+    return empty_database
+
+
+@pytest.fixture(scope="module")
+def shared_database(postgresql_server: PostgresqlServer, migrated_template: str) -> Iterator[Database]:
+    """A migrated database for the tests of one file, which leave it as they found it."""
+    yield from _created(postgresql_server, template=migrated_template)
+
+
+@pytest.fixture
 def database(postgresql_server: PostgresqlServer, migrated_template: str) -> Iterator[Database]:
     """A database with all migrations applied and nothing else in it."""
     yield from _created(postgresql_server, template=migrated_template)
