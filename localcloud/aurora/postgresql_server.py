@@ -8,6 +8,7 @@ import ctypes
 import functools
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ import psycopg2
 from psycopg2 import extensions
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
+from localcloud.aurora.postgresql_configuration import ACCESS_RULES, NOT_DURABLE, SUPERUSER, configuration
 from localcloud.aurora.postgresql_programs import (
     ProgramFailed,
     Programs,
@@ -30,33 +32,9 @@ from localcloud.aurora.postgresql_programs import (
     unprivileged_account,
 )
 
-SUPERUSER = "rdsadmin"
 START_TIMEOUT_SECONDS = 60.0
 _LONGEST_SOCKET_PATH_BYTES = 103  # sun_path: 104 bytes with its final NUL on macOS, 108 on Linux
 _PORT_ATTEMPTS = 20
-
-# Ours whatever the parameter groups say.
-_SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "logging_collector": "off",
-    "max_wal_senders": "16",
-    "wal_keep_size": "1GB",  # what a reader may lag behind; slots would keep a removed reader's WAL forever
-    "hot_standby": "on",
-    "hot_standby_feedback": "on",
-    "password_encryption": "scram-sha-256",
-}
-# A laptop's database is rebuilt from its template, so nothing waits for the disk: a commit survives the death
-# of the server, not that of the machine. `durable` takes this back.
-_NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
-# Defaults that a parameter group may change.
-_DEFAULTS = {"max_connections": "300", "shared_buffers": "128MB", "wal_level": "replica", "timezone": "UTC"}
-
-_ACCESS_RULES = f"""\
-local all         all                       trust
-local replication {SUPERUSER}                  trust
-host  all         {SUPERUSER} 127.0.0.1/32     reject
-host  all         all      127.0.0.1/32     scram-sha-256
-"""
 
 _STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
@@ -112,7 +90,7 @@ class PostgresqlServer:
             "--no-sync",
             "--no-instructions",
         )
-        server = cls(directory, programs, {**({} if durable else _NOT_DURABLE), **(parameters or {})})
+        server = cls(directory, programs, {**({} if durable else NOT_DURABLE), **(parameters or {})})
         server.start()
         server._create_roles(master_user, master_password)
         if database is not None:
@@ -122,8 +100,13 @@ class PostgresqlServer:
         return server
 
     @classmethod
-    def clone(cls, primary: "PostgresqlServer", directory: Path) -> "PostgresqlServer":
-        """A running reader that streams from `primary` and has what was committed there before."""
+    def clone(
+        cls, primary: "PostgresqlServer", directory: Path, parameters: Mapping[str, str] | None = None
+    ) -> "PostgresqlServer":
+        """A running reader that streams from `primary` and has what was committed there before.
+
+        Its settings are the primary's unless `parameters` gives its own.
+        """
         _create_directory(directory)
         primary.programs.run(
             "pg_basebackup",
@@ -141,7 +124,8 @@ class PostgresqlServer:
         signal_file = directory / "data" / "standby.signal"
         signal_file.touch()
         _give_away(signal_file)
-        reader = cls(directory, primary.programs, primary._settings, primary=primary)
+        settings = primary._settings if parameters is None else {**primary._durability, **parameters}
+        reader = cls(directory, primary.programs, settings, primary=primary)
         reader.start()
         return reader
 
@@ -205,6 +189,11 @@ class PostgresqlServer:
             self.kill()
         self._process = None
 
+    def remove(self) -> None:
+        """The server is stopped without saving anything, and its directory is gone."""
+        self.stop("immediate")
+        shutil.rmtree(self.directory, ignore_errors=True)
+
     def kill(self) -> None:
         """The server and all its processes end by SIGKILL, as when the power of one machine fails."""
         if self._process is None:
@@ -231,6 +220,34 @@ class PostgresqlServer:
             rows = cursor.fetchall() if cursor.description else []
         return "\n".join("|".join("" if value is None else value for value in row) for row in rows)
 
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """These settings are in force when this returns, after a restart where one of them needs it.
+
+        Raises ProgramFailed with the server's words for a bad value; the former settings are then in force.
+        """
+        former = self._settings
+        if settings == {name: value for name, value in former.items() if name not in self._durability}:
+            return
+        self._settings = {**self._durability, **settings}
+        try:
+            self._apply_settings()
+        except ProgramFailed:
+            self._settings = former
+            self._apply_settings()
+            raise
+
+    def promote(self) -> None:
+        """A reader takes writes from now on; a writer stays one."""
+        if not self.is_writer:
+            self.execute("SELECT pg_promote(wait => true)")
+            self._primary = None
+
+    def follow(self, primary: "PostgresqlServer") -> None:
+        """A reader streams from this primary from now on."""
+        self._primary = primary
+        self._write_configuration()
+        self.execute("SELECT pg_reload_conf()")
+
     def connect(self, user: str, *, database: str = "postgres") -> extensions.connection:
         """A connection in autocommit mode as any role, by the door that trusts."""
         connection = psycopg2.connect(
@@ -238,6 +255,10 @@ class PostgresqlServer:
         )
         connection.autocommit = True
         return connection
+
+    @property
+    def _durability(self) -> dict[str, str]:
+        return {name: self._settings[name] for name in NOT_DURABLE if name in self._settings}
 
     def _create_roles(self, master_user: str, master_password: str) -> None:
         """Aurora's roles. The master may grant rds_iam, yet its own logins keep their password."""
@@ -255,19 +276,35 @@ class PostgresqlServer:
         )
 
     def _write_configuration(self) -> None:
-        settings = {**_DEFAULTS, **self._settings, **_SETTINGS}
-        settings["port"] = str(self.port)
-        settings["unix_socket_directories"] = str(self.directory)
-        settings["cluster_name"] = self.directory.name
+        own = {
+            "port": str(self.port),
+            "unix_socket_directories": str(self.directory),
+            "cluster_name": self.directory.name,
+        }
         if self._primary is not None:
-            primary = self._primary
-            settings["primary_conninfo"] = (
-                f"host={primary.socket_directory} port={primary.port} user={SUPERUSER}"
+            own["primary_conninfo"] = (
+                f"host={self._primary.socket_directory} port={self._primary.port} user={SUPERUSER}"
                 f" application_name={self.directory.name}"
             )
-        lines = "".join(f"{name} = {_quoted(value)}\n" for name, value in settings.items())
-        for name, text in {"postgresql.conf": lines, "pg_hba.conf": _ACCESS_RULES}.items():
-            (self.directory / "data" / name).write_text(text)
+        (self.directory / "data" / "postgresql.conf").write_text(configuration(self._settings, own))
+        (self.directory / "data" / "pg_hba.conf").write_text(ACCESS_RULES)
+
+    def _apply_settings(self) -> None:
+        self._write_configuration()
+        if not self.is_running:
+            self.start()
+            return
+        self.execute("SELECT pg_reload_conf()")
+        errors = self.execute(
+            "SELECT format('%s = %s: %s', name, setting, error) FROM pg_file_settings"
+            " WHERE error IS NOT NULL"
+            " AND name NOT IN (SELECT name FROM pg_settings WHERE pending_restart)"
+        )
+        if errors:
+            raise ProgramFailed(f"PostgreSQL does not take {errors}")
+        if self.execute("SELECT name FROM pg_settings WHERE pending_restart"):
+            self.stop()
+            self.start()
 
     def _launch(self) -> "subprocess.Popen[bytes]":
         command = [self.programs.path("postgres"), "-D", str(self.directory / "data")]
@@ -321,10 +358,6 @@ def _give_away(path: Path) -> None:
     account = unprivileged_account()
     if account:
         os.chown(path, account.pw_uid, account.pw_gid)
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def _free_port() -> int:

@@ -1,0 +1,215 @@
+"""An Aurora PostgreSQL cluster: one writer, streaming readers, and data that outlive every instance."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from psycopg2.sql import SQL, Identifier, Literal
+
+from localcloud.aurora.iam_membership import IamMembership
+from localcloud.aurora.postgresql_parameters import LocalParameters, forces_tls, localize
+from localcloud.aurora.postgresql_programs import Programs
+from localcloud.aurora.postgresql_server import PostgresqlServer
+
+_CATCH_UP_SECONDS = 5.0
+
+
+@dataclass
+class Instance:
+    """A name under which one server runs, and what is asked of it beside serving."""
+
+    name: str
+    server: PostgresqlServer
+    parameters: dict[str, str]
+    promotion_tier: int
+    iam: IamMembership = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.iam = IamMembership(self.server)
+
+
+class PostgresqlCluster:
+    """The data exist from the cluster's creation; the first instance serves them, further ones are readers.
+
+    Safe to use from several threads.
+    """
+
+    engine = "postgres"  # what a secret calls it
+    engine_family = "POSTGRESQL"
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        major: int,
+        master_user: str,
+        master_password: str,
+        database: str | None,
+        parameters: Mapping[str, str],
+    ) -> None:
+        self.directory = directory
+        self.major = major
+        self.parameters = dict(parameters)
+        self._programs = Programs.find(major)
+        self._lock = threading.RLock()
+        self._numbers = itertools.count(1)
+        self._instances: dict[str, Instance] = {}
+        self._rounds = itertools.count()
+        self._primary = PostgresqlServer.initialize(
+            self._next_directory(),
+            major=major,
+            master_user=master_user,
+            master_password=master_password,
+            database=database,
+            parameters=self._local_parameters({}).settings,
+        )
+
+    @property
+    def requires_tls(self) -> bool:
+        """Whether plaintext is refused, by rds.force_ssl."""
+        return forces_tls(self.parameters, major=self.major)
+
+    @property
+    def writer(self) -> Instance | None:
+        """The instance that takes writes; None while there is no instance."""
+        return next((one for one in self.instances if one.server is self._primary), None)
+
+    @property
+    def readers(self) -> Sequence[Instance]:
+        """All other instances."""
+        return [one for one in self.instances if one.server is not self._primary]
+
+    @property
+    def instances(self) -> Sequence[Instance]:
+        """All instances."""
+        return list(self._instances.values())
+
+    def next_reader(self) -> Instance | None:
+        """One reader that runs, by turns; None where there is none."""
+        running = [one for one in self.readers if one.server.is_running]
+        return running[next(self._rounds) % len(running)] if running else None
+
+    def instance(self, name: str) -> Instance | None:
+        """The instance of this name."""
+        return self._instances.get(name)
+
+    def add_instance(
+        self, name: str, parameters: Mapping[str, str] | None = None, *, promotion_tier: int = 1
+    ) -> Instance:
+        """A new instance that serves: the writer if there is none yet, else a reader."""
+        own = dict(parameters or {})
+        settings = self._local_parameters(own).settings
+        with self._lock:
+            if self.writer is None:
+                self._primary.start()
+                self._primary.configure(settings)
+                return self._register(Instance(name, self._primary, own, promotion_tier))
+            primary, directory = self._primary, self._next_directory()
+        reader = PostgresqlServer.clone(primary, directory, settings)
+        with self._lock:
+            return self._register(Instance(name, reader, own, promotion_tier))
+
+    def remove_instance(self, name: str) -> None:
+        """The instance serves no more. A reader takes over from a writer; the data stay with the cluster."""
+        with self._lock:
+            instance = self._instances.pop(name, None)
+            if instance is None:
+                return
+            instance.iam.close()
+            if instance.server is self._primary and self._instances:
+                self._hand_over(min(self.instances, key=lambda one: one.promotion_tier))
+            elif instance.server is not self._primary:
+                instance.server.remove()
+
+    def change_parameters(self, parameters: Mapping[str, str]) -> None:
+        """The cluster's parameters are these, in force on every instance; restarts where that is needed."""
+        with self._lock:
+            former = self.parameters
+            self.parameters = dict(parameters)
+            try:
+                self._configure_all()
+            except Exception:
+                self.parameters = former
+                self._configure_all()
+                raise
+
+    def change_instance_parameters(self, name: str, parameters: Mapping[str, str]) -> None:
+        """The instance's own parameters are these; they go before the cluster's."""
+        with self._lock:
+            instance = self._instances[name]
+            instance.server.configure(self._local_parameters(parameters).settings)
+            instance.parameters = dict(parameters)
+
+    def without_effect(self, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Which of these do nothing here, and why; ParameterRefused for those nobody may change."""
+        return self._local_parameters(parameters).without_effect
+
+    def change_password(self, user: str, password: str) -> None:
+        """The role logs in with this password from now on."""
+        with self._lock:
+            self._primary.start()
+            self._primary.execute(
+                SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(user), Literal(password))
+            )
+
+    def close(self) -> None:
+        """No server runs, and no data are left."""
+        with self._lock:
+            for instance in self.readers:
+                instance.server.remove()
+            for instance in self.instances:
+                instance.iam.close()
+            self._instances.clear()
+            self._primary.remove()
+
+    def _hand_over(self, successor: Instance) -> None:
+        """This reader becomes the writer with all that was committed; the other readers follow it."""
+        _wait_for(successor.server, self._primary)
+        self._primary.stop()
+        successor.server.promote()
+        former, self._primary = self._primary, successor.server
+        former.remove()
+        for reader in self.readers:
+            reader.server.follow(self._primary)
+
+    def _configure_all(self) -> None:
+        self._primary.configure(self._settings_of(self._primary))
+        for reader in self.readers:
+            # A reader must not come up with smaller limits than its log speaks of.
+            _wait_for(reader.server, self._primary)
+            reader.server.configure(self._settings_of(reader.server))
+
+    def _settings_of(self, server: PostgresqlServer) -> dict[str, str]:
+        own = next((one.parameters for one in self.instances if one.server is server), {})
+        return self._local_parameters(own).settings
+
+    def _local_parameters(self, own: Mapping[str, str]) -> LocalParameters:
+        return localize({**self.parameters, **own}, self._programs)
+
+    def _register(self, instance: Instance) -> Instance:
+        self._instances[instance.name] = instance
+        return instance
+
+    def _next_directory(self) -> Path:
+        return self.directory / f"server-{next(self._numbers)}"
+
+
+def _wait_for(reader: PostgresqlServer, writer: PostgresqlServer) -> None:
+    """The reader has what the writer has committed, or cannot go on without a restart, or time is up."""
+    if not (reader.is_running and writer.is_running):
+        return
+    position = writer.execute("SELECT pg_current_wal_flush_lsn()")
+    deadline = time.monotonic() + _CATCH_UP_SECONDS
+    while time.monotonic() < deadline:
+        state = reader.execute(
+            "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn OR pg_get_wal_replay_pause_state() = 'paused'",
+            [position],
+        )
+        if state == "t":
+            return
+        time.sleep(0.02)

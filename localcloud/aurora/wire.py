@@ -1,0 +1,146 @@
+"""One TCP connection of an endpoint: read by exact counts while it is negotiated, then joined to another."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import struct
+from collections.abc import Callable
+from typing import cast
+
+LARGEST_UNREAD_BYTES = 128 * 1024  # more than any message before the session; then the sender waits
+_WRITE_BUFFER_BYTES = 256 * 1024
+
+
+class Wire(asyncio.Protocol):
+    """Nothing is lost between negotiation and relay, and a fast sender waits for a slow receiver."""
+
+    def __init__(
+        self, on_connect: Callable[[Wire], None] | None = None, on_end: Callable[[Wire], None] | None = None
+    ) -> None:
+        self._on_connect = on_connect
+        self._on_end = on_end
+        self._transport: asyncio.Transport | None = None
+        self._unread = bytearray()
+        self._ended = False
+        self._news: asyncio.Future[None] | None = None
+        self._other: Wire | None = None
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The transport, TLS once it is started."""
+        if self._transport is None:
+            raise RuntimeError("not connected yet")
+        return self._transport
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether the other side has sent something that nobody has read yet."""
+        return bool(self._unread)
+
+    @property
+    def peer_address(self) -> str:
+        """The IP address at the other end."""
+        name = self.transport.get_extra_info("peername")
+        return str(name[0]) if isinstance(name, tuple) else ""
+
+    async def read(self, count: int) -> bytes:
+        """Exactly `count` bytes; EOFError when the connection ends before."""
+        while len(self._unread) < count:
+            if self._ended:
+                raise EOFError
+            self._news = asyncio.get_running_loop().create_future()
+            await self._news
+        taken = bytes(self._unread[:count])
+        del self._unread[:count]
+        self.transport.resume_reading()
+        return taken
+
+    async def read_message(self, *, largest_bytes: int) -> tuple[bytes, bytes]:
+        """The next message's kind and body; EOFError when it claims to be larger than allowed."""
+        kind = await self.read(1)
+        return kind, (await self.read_packet(largest_bytes=largest_bytes))[4:]
+
+    async def read_packet(self, *, largest_bytes: int) -> bytes:
+        """The next packet that has no kind, with its length; EOFError when it claims to be too large."""
+        head = await self.read(4)
+        (length,) = struct.unpack("!I", head)
+        if not 4 <= length <= largest_bytes:
+            raise EOFError
+        return head + await self.read(length - 4)
+
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        """The server's side of a TLS handshake; everything after goes encrypted."""
+        loop = asyncio.get_running_loop()
+        transport = await loop.start_tls(
+            self.transport, self, context, server_side=True, ssl_handshake_timeout=30
+        )
+        if transport is None:
+            raise EOFError
+        self._use(transport)
+
+    def join(self, other: Wire) -> None:
+        """From now on both sides see each other only."""
+        for wire, opposite in ((self, other), (other, self)):
+            wire._other = opposite
+            opposite.transport.write(bytes(wire._unread))
+            wire._unread.clear()
+            wire.transport.resume_reading()
+        if self._ended or other._ended:
+            self.transport.close()
+            other.transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport (asyncio sets TCP_NODELAY by itself)."""
+        self._use(cast(asyncio.Transport, transport))
+        if self._on_connect:
+            self._on_connect(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on, or keep for a reader."""
+        if self._other is not None:
+            self._other.transport.write(data)
+            return
+        self._unread += data
+        if len(self._unread) > LARGEST_UNREAD_BYTES:
+            self.transport.pause_reading()
+        self._tell_reader()
+
+    def eof_received(self) -> bool:
+        """One direction ends; the other stays open where the transport can do that (TLS cannot)."""
+        self._ended = True
+        self._tell_reader()
+        if self._other is None:
+            return False
+        if self._other.transport.can_write_eof():
+            self._other.transport.write_eof()
+        else:
+            self._other.transport.close()  # after what is still to be written
+        return self.transport.can_write_eof()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The other side ends too, after what is still to be written."""
+        self._ended = True
+        self._tell_reader()
+        if self._other is not None:
+            self._other.transport.close()
+        if self._on_end:
+            self._on_end(self)
+
+    def pause_writing(self) -> None:
+        """The receiver is slow: stop reading from the sender."""
+        if self._other is not None:
+            self._other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The receiver has caught up."""
+        if self._other is not None:
+            self._other.transport.resume_reading()
+
+    def _use(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
+
+    def _tell_reader(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)

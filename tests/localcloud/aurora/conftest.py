@@ -1,0 +1,151 @@
+"""Real servers, a certificate authority and endpoints, without a cloud around them."""
+
+import random
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import psycopg2
+import pytest
+
+from localcloud.aurora.certificates import CertificateAuthority
+from localcloud.aurora.endpoint import Endpoint, Endpoints, Gate
+from localcloud.aurora.gates import ClusterGate, TokenCheck
+from localcloud.aurora.postgresql_cluster import PostgresqlCluster
+
+MAJOR = 16
+MASTER, PASSWORD = "shop_admin", "it's a 'secret' \\ with 100% ümläuts"
+REGION, ACCOUNT = "eu-west-1", "123456789012"
+
+
+@pytest.fixture(scope="session")
+def passable_directory() -> Iterator[Path]:
+    """pytest's own directories are closed to nobody, whom PostgreSQL runs as when we are root."""
+    directory = Path(tempfile.mkdtemp(prefix="lc-"))
+    directory.chmod(0o711)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def cluster(passable_directory: Path) -> Iterator[PostgresqlCluster]:
+    """A writer and a reader; `token_user` logs in by token, `password_user` by password."""
+    cluster = PostgresqlCluster(
+        passable_directory / "shared",
+        major=MAJOR,
+        master_user=MASTER,
+        master_password=PASSWORD,
+        database="shop",
+        parameters={"rds.force_ssl": "1"},
+    )
+    try:
+        writer = cluster.add_instance("writer").server
+        cluster.add_instance("reader")
+        writer.execute("CREATE ROLE token_user LOGIN; GRANT rds_iam TO token_user")
+        writer.execute("CREATE ROLE password_user LOGIN PASSWORD 'the right one'")
+        yield cluster
+    finally:
+        cluster.close()
+
+
+@pytest.fixture(scope="session")
+def authority(passable_directory: Path) -> CertificateAuthority:
+    return CertificateAuthority(passable_directory / "ca.pem")
+
+
+@pytest.fixture(scope="session")
+def endpoints() -> Iterator[Endpoints]:
+    endpoints = Endpoints()
+    yield endpoints
+    endpoints.close()
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key pair of a session, as the local STS mints them."""
+
+    access_key_id: str = "ASIALOCALCLOUDTEST00"
+    secret_access_key: str = "secret/of+a=session"
+    session_token: str | None = "token/of+a=session=="
+    role_arn: str = f"arn:aws:iam::{ACCOUNT}:role/application"
+
+    def sign(self, host: str, port: int, user: str, *, region: str = REGION) -> str:
+        client = boto3.Session(
+            self.access_key_id, self.secret_access_key, self.session_token, region_name=region
+        ).client("rds")
+        return str(client.generate_db_auth_token(host, port, user))
+
+
+KEY = Key()
+
+
+def key_of(access_key_id: str) -> Key | None:
+    return KEY if access_key_id == KEY.access_key_id else None
+
+
+@dataclass(frozen=True)
+class Place:
+    """An open endpoint and how to get there."""
+
+    endpoint: Endpoint
+    host: str
+    port: int
+    authority: CertificateAuthority
+
+    def connect(self, user: str, password: str, **options: object) -> psycopg2.extensions.connection:
+        return psycopg2.connect(
+            **{
+                "host": self.host,
+                "port": self.port,
+                "user": user,
+                "password": password,
+                "dbname": "shop",
+                "sslmode": "verify-full",
+                "sslrootcert": str(self.authority.bundle),
+                "connect_timeout": 20,
+                **options,
+            }
+        )
+
+    def token(self, user: str, **options: str) -> str:
+        return KEY.sign(self.host, self.port, user, **options)
+
+
+@pytest.fixture
+def opened(endpoints: Endpoints, authority: CertificateAuthority) -> Iterator["Opener"]:
+    opener = Opener(endpoints, authority)
+    yield opener
+    opener.close()
+
+
+class Opener:
+    """Opens endpoints on loopback addresses of their own and closes them after the test."""
+
+    def __init__(self, endpoints: Endpoints, authority: CertificateAuthority) -> None:
+        self._endpoints = endpoints
+        self._authority = authority
+        self._open: list[Endpoint] = []
+
+    def cluster(self, cluster: PostgresqlCluster, *, readers: bool = False, iam: bool = True) -> Place:
+        choose = (lambda: cluster.next_reader() or cluster.writer) if readers else (lambda: cluster.writer)
+        return self.gate(lambda tokens: ClusterGate(cluster, choose, tokens, lambda: iam))
+
+    def gate(self, make_gate: "object", resource_id: str = "cluster-LOCAL") -> Place:
+        host, port = (
+            f"127.{random.randrange(1, 255)}.{random.randrange(1, 255)}.{random.randrange(2, 255)}",
+            0,
+        )
+        with socket.create_server((host, 0)) as probe:
+            port = probe.getsockname()[1]
+        gate: Gate = make_gate(TokenCheck(host, port, REGION, ACCOUNT, resource_id, key_of))
+        endpoint = self._endpoints.listen(host, port, tls=self._authority.server_context(host), gate=gate)
+        self._open.append(endpoint)
+        return Place(endpoint, host, port, self._authority)
+
+    def close(self) -> None:
+        for endpoint in self._open:
+            endpoint.close()
