@@ -9,9 +9,13 @@ import json
 import threading
 from typing import Any
 
+from moto.awslambda.models import LambdaFunction, LambdaStorage
 from moto.cloudformation import urls
 from moto.cloudtrail.responses import CloudTrailResponse
+from moto.ec2.models import ec2_backends
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
+from moto.iam.access_control import PermissionResult
+from moto.s3.models import FakeBucket
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.ssm.models import ssm_backends
 
@@ -21,6 +25,8 @@ from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.change_sets import Operations
 from localcloud.cloudformation.dynamic_references import DynamicReferences
 from localcloud.cloudformation.region import Region
+from localcloud.functions import invoke_api
+from localcloud.functions.runner import Functions
 from localcloud.resources.base import ResourceFailed
 
 
@@ -32,6 +38,7 @@ def install(cloud: Cloud) -> CloudFormation:
     # skips what it does not know
     urls.url_paths = {"{0}/$": CloudFormationApi.dispatch}
     _answer_lookup_events()
+    _run_functions_as_processes(cloud)
     return cloudformation
 
 
@@ -107,3 +114,53 @@ def _answer_lookup_events() -> None:
         return json.dumps({"Events": []})
 
     CloudTrailResponse.lookup_events = lookup_events
+
+
+def _run_functions_as_processes(cloud: Cloud) -> None:
+    """Replace what moto's Lambda does by itself: it runs functions in Docker, and only there."""
+
+    def invoke(function: Any, body: str, request_headers: Any, response_headers: Any) -> bytes:
+        functions = cloud.part(Functions, Functions)
+        return invoke_api.invoke(functions, function, body, request_headers, response_headers)
+
+    LambdaFunction.invoke = invoke
+    LambdaFunction.vpc_config = property(_vpc_config)
+    _number_versions_once()
+
+
+def _vpc_config(function: Any) -> dict[str, Any] | None:
+    """Return the function's VPC as it is: moto answers with the same VPC id for every function."""
+    given: dict[str, Any] | None = function._vpc_config
+    if not given or not given.get("SubnetIds"):
+        return None
+    subnet = ec2_backends[function.account_id][function.region].get_subnet(given["SubnetIds"][0])
+    return {**given, "VpcId": subnet.vpc_id}
+
+
+def _number_versions_once() -> None:
+    """Give no version the number of a deleted one: moto counts the versions that are left."""
+    publish = LambdaStorage.publish_version
+
+    def publish_version(storage: Any, name_or_arn: str, description: str = "") -> Any:
+        function = storage.get_function_by_name_or_arn_forbid_qualifier(name_or_arn)
+        known = list(storage._functions[function.function_name]["versions"])
+        version = publish(storage, name_or_arn, description)
+        if version not in known:
+            number = getattr(function, "_localcloud_last_version", 0) + 1
+            function._localcloud_last_version = number
+            if number != version.version:
+                storage._arns.pop(version.function_arn, None)
+                version.set_version(number)
+                storage._arns[version.function_arn] = version
+        return version
+
+    LambdaStorage.publish_version = publish_version
+
+
+def _keep_bucket_policies_unenforced() -> None:
+    """moto evaluates bucket policies without their conditions: one that denies plain HTTP denies everything."""
+
+    def get_permission(self: Any, action: str, resource: str) -> Any:
+        return PermissionResult.NEUTRAL
+
+    FakeBucket.get_permission = get_permission
