@@ -19,6 +19,7 @@ SCHEMA = "shop"
 COPY_CHUNK_BYTES = 256 * 1024
 TURN = int.from_bytes(b"shopload")  # the advisory lock that all loads of one database share
 ROWS_AT_ONCE = 1000
+SMALL_TABLE_ROWS = 1_000_000  # whose keys are built in about a second
 KEY_BUILDING_MEMORY = "256MB"  # maintenance_work_mem: a million keys are sorted in it without a file
 
 
@@ -71,15 +72,15 @@ class KeysOff:
 
 
 def take_keys_off(cursor: Cursor, table: str) -> KeysOff:
-    """Free the table of what costs time for each row: references, triggers and, while it is empty, all keys.
+    """Free the table of what costs time for each row: references, triggers and, in a small table, all keys.
 
-    Checking all rows at the end beats a look-up per row. Keys of rows that are there already stay: building
-    them anew costs more than adding to them, unless the load is larger than what is there.
+    Checking all rows at the end beats a look-up per row. The keys of a large table stay: building them anew
+    could cost more than the load itself.
     """
     owned = sql.Identifier(SCHEMA, table)
     references = _drop_constraints(cursor, table, "f")
     keys: list[sql.Composed] = []
-    if _is_empty(cursor, table):
+    if _is_small(cursor, table):
         references += _drop_constraints(cursor, table, "f", from_others=True)
         keys += _drop_constraints(cursor, table, "pu")
         keys += _drop_indexes(cursor, table)
@@ -159,9 +160,10 @@ class _Stream:
             raise
 
 
-def _is_empty(cursor: Cursor, table: str) -> bool:
-    cursor.execute(sql.SQL("SELECT NOT EXISTS (SELECT FROM {})").format(sql.Identifier(SCHEMA, table)))
-    return bool(_value(cursor))
+def _is_small(cursor: Cursor, table: str) -> bool:
+    counted = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT %s) AS rows")
+    cursor.execute(counted.format(sql.Identifier(SCHEMA, table)), (SMALL_TABLE_ROWS,))
+    return _value(cursor) < SMALL_TABLE_ROWS
 
 
 def _drop_constraints(

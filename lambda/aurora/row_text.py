@@ -3,6 +3,7 @@ r"""Rows as the text that COPY and LOAD DATA both read by default: tabs between,
 from __future__ import annotations
 
 import tempfile
+from decimal import Decimal
 from typing import IO, cast
 
 NULL = r"\N"
@@ -14,12 +15,18 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 def escaped(text: str) -> str:
     """Return text that the server reads back verbatim, `\\N` included."""
-    return text.translate(_ESCAPES)
+    return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
 
 
-def row(*values: object) -> str:
+def row(*values: str | int | Decimal | None) -> str:
     """Return one row, its newline included; None is NULL."""
-    return "\t".join(NULL if value is None else escaped(str(value)) for value in values) + "\n"
+    return "\t".join([_field(value) for value in values]) + "\n"
+
+
+def _field(value: str | int | Decimal | None) -> str:
+    if isinstance(value, str):
+        return escaped(value)
+    return NULL if value is None else str(value)
 
 
 class Spool:

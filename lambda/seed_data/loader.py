@@ -127,7 +127,7 @@ class _Load:
     def _store(self, normaliser: Normaliser, file: DataFile, blocks: Iterator[Block]) -> None:
         """Stream the file in while its keys are off; what depends on the whole file comes after."""
         cursor = self._cursor
-        keys = bulk.take_keys_off(cursor, "order_lines")
+        keys_off = [bulk.take_keys_off(cursor, table) for table in ("order_lines", "orders")]
         self._begin("loading")
         recording.add_order_lines(cursor, normaliser.order_lines(self._metered(file, blocks)))
         self._end_if_loaded(file.digest)  # standard input could not tell before
@@ -141,7 +141,8 @@ class _Load:
         recording.add_products(cursor, normaliser)
         recording.add_rejects(cursor, normaliser)
         self._begin("adding keys")
-        keys.put_back(cursor)
+        for keys in reversed(keys_off):
+            keys.put_back(cursor)
         self._begin("comparing totals")
         recording.finish_load(cursor, normaliser)
 

@@ -48,6 +48,8 @@ class Order:
     amount_thousandths: int = 0
     customers: tuple[str, ...] = ()
     """The ways in which its customer is written: 17850 and 17850.0."""
+    is_newest_sale: bool = False
+    """No product was sold later, as far as is known: its prices are the latest."""
     quantities: dict[str, int] = field(default_factory=dict)
     """Spellings that were found to be right for its kind, sale or return."""
 
@@ -99,6 +101,7 @@ class Normaliser:
         self._orders = Spool()
         self._customers: dict[str, str] = {}
         self._order = Order(0, "", "", "", "")
+        self._newest = max((product.priced_at for product in products.values()), default="")
         self._described = {code: product for code, product in products.items() if product.is_described}
         self._prices: dict[str, int] = {}
         self._sold: dict[str, int] = {}
@@ -136,7 +139,9 @@ class Normaliser:
                         order.line_count += 1
                         order.quantity += pieces
                         order.amount_thousandths = total
-                        if pieces > 0 and thousandths and moment >= product.priced_at:
+                        if thousandths and (
+                            order.is_newest_sale or (pieces > 0 and moment >= product.priced_at)
+                        ):
                             product.price = price
                             product.priced_at = moment
                         own = NULL if description == product.description else escaped(description)
@@ -182,6 +187,8 @@ class Normaliser:
         order = Order(self.next_order_id, line.invoice, line.moment, line.customer, line.country)
         order.customers = (line.customer, f"{line.customer}.0") if line.customer else ("",)
         order.quantities = self._returned if order.is_return else self._sold
+        order.is_newest_sale = not order.is_return and order.moment >= self._newest
+        self._newest = max(self._newest, order.moment)
         self.next_order_id += 1
         if line.customer:
             self._customers.setdefault(line.customer, line.country)

@@ -20,6 +20,15 @@ class Progress:
     seconds_left: float | None
     """Until the file is read; None where that cannot be told."""
 
+    @property
+    def figures(self) -> str:
+        """The numbers, for a person."""
+        left = "" if self.seconds_left is None else f", {self.seconds_left:.0f} s left"
+        return f"{self.lines:,} lines, {self.lines_per_second:,} lines/s{left}" if self.lines else ""
+
+    def __str__(self) -> str:
+        return f"{self.doing}: {self.figures}" if self.figures else self.doing
+
 
 Report = Callable[[Progress], None]
 

@@ -1,0 +1,119 @@
+"""Load an Online Retail file from the command line: `python -m seed_data online-retail.csv.gz`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from pathlib import Path
+from typing import TextIO
+
+import psycopg2
+from aurora.deadline import Deadline
+
+from seed_data.data_file import UnusableFile
+from seed_data.loader import LoadReport, LoadStopped, load
+from seed_data.progress import Progress, Report, at_most_every
+from seed_data.recording import TotalsDiffer
+from seed_data.sources import SAMPLE, PathSource, Source, StandardInput
+
+LOADED, FAILED, REFUSED, STOPPED = 0, 1, 3, 4  # 2 is argparse's own
+PLAIN_LINE_EVERY_SECONDS = 2.0
+DESCRIPTION = "Load an Online Retail file: every line becomes an order line or a reject, or nothing changes."
+EPILOG = f"""\
+The database is named as PostgreSQL's own clients take it: a connection string or URL; without --database, the
+variables PGHOST, PGUSER and so on. Its user must be a member of shop_owner.
+
+exit codes: {LOADED} loaded, or loaded before; {REFUSED} file refused; {STOPPED} out of time; {FAILED} any
+other failure. Unless it is {LOADED}, nothing was changed.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Load what the arguments name, report to standard output, progress and errors to standard error."""
+    options = _parser().parse_args(arguments)
+    try:
+        with (
+            closing(psycopg2.connect(options.database, application_name="seed_data")) as connection,
+            _progress_to(sys.stderr) as report_progress,
+        ):
+            deadline = Deadline.after(options.seconds)
+            report = load(connection, options.file, deadline=deadline, report=report_progress)
+    except UnusableFile as error:
+        return _failed(REFUSED, error)
+    except LoadStopped as error:
+        return _failed(STOPPED, error)
+    except (psycopg2.Error, TotalsDiffer) as error:
+        return _failed(FAILED, error)
+    sys.stdout.write(_as_text(report))
+    return LOADED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m seed_data",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "file",
+        type=_source,
+        nargs="?",
+        default=PathSource(SAMPLE),
+        help="CSV or CSV.gz; - reads standard input (default: the packaged sample)",
+    )
+    parser.add_argument("--database", default="", metavar="URL", help="where to load it to")
+    parser.add_argument(
+        "--seconds", type=_seconds, default=3600.0, help="give up after so long (default: %(default)s)"
+    )
+    return parser
+
+
+def _source(text: str) -> Source:
+    return StandardInput() if text == "-" else PathSource(Path(text))
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text}: expected more than 0 and at most 86400")
+    return seconds
+
+
+def _progress_to(stream: TextIO) -> AbstractContextManager[Report]:
+    if stream.isatty() and os.environ.get("TERM") != "dumb":
+        from seed_data.terminal import progress_bar  # noqa: PLC0415 - rich is large and not in the Lambda
+
+        return progress_bar(stream)
+
+    def write_line(progress: Progress) -> None:
+        stream.write(f"{progress}\n")
+        stream.flush()
+
+    return nullcontext(at_most_every(PLAIN_LINE_EVERY_SECONDS, write_line))
+
+
+def _as_text(report: LoadReport) -> str:
+    found = report.load
+    rows = [
+        ("load", f"{found.load_id} ({found.source}){'' if report.is_new else ', loaded before'}"),
+        ("lines", f"{found.lines:,}"),
+        ("order lines", f"{found.order_lines:,}"),
+        ("rejects", f"{found.rejects:,}"),
+        *(("", f"{count:,}: {reason}") for reason, count in report.rejects_by_reason.items()),
+        ("quantity", f"{found.quantity:,f}"),
+        ("amount", f"{found.amount:,f}"),
+    ]
+    return "".join(f"{name:<12} {value}\n" for name, value in rows)
+
+
+def _failed(code: int, error: Exception) -> int:
+    sys.stderr.write(f"seed_data: {error}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
