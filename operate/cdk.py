@@ -28,7 +28,7 @@ def start(*arguments: str, environment: Mapping[str, str], output: Path) -> subp
         return subprocess.Popen(
             command(*arguments),
             cwd=PROJECT,
-            env=dict(environment),
+            env=_without_noise(environment),
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -50,7 +50,7 @@ def attached(arguments: Sequence[str], *, environment: Mapping[str, str] | None 
     """Run the CLI on the user's own terminal, so that it can ask; returns its exit code."""
     sys.stdout.flush()
     return subprocess.run(
-        command(*arguments), cwd=PROJECT, env=dict(environment or os.environ), check=False
+        command(*arguments), cwd=PROJECT, env=_without_noise(environment or os.environ), check=False
     ).returncode
 
 
@@ -60,6 +60,11 @@ def synthesize(deployment: Deployment, assembly: Path, *, output: Path) -> subpr
         "synth", "--quiet", "--output", str(assembly), *deployment.context,
         environment=os.environ, output=output,
     )  # fmt: skip
+
+
+def _without_noise(environment: Mapping[str, str]) -> dict[str, str]:
+    """Node's warnings about its own age would bury the CLI's words."""
+    return {**environment, "NODE_NO_WARNINGS": "1"}
 
 
 def _last_words(output: Path, *, lines: int = 25) -> str:

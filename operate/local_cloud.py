@@ -46,16 +46,19 @@ class LocalCloud:
     @property
     def environment(self) -> dict[str, str]:
         """This process's environment with the cloud's settings in it, for the CLI and other children."""
-        return {**os.environ, **self._exports()}
+        exports, unset = self._settings()
+        return {name: value for name, value in os.environ.items() if name not in unset} | exports
 
     @property
     def ca_bundle(self) -> str:
         """Path of the certificates that a client of its endpoints trusts."""
-        return self._exports()["LOCALCLOUD_CA_BUNDLE"]
+        return self._settings()[0]["LOCALCLOUD_CA_BUNDLE"]
 
     def session(self) -> boto3.Session:
         """Return an administrator's session on it; sets the environment, which alone names endpoints."""
-        exports = self._exports()
+        exports, unset = self._settings()
+        for name in unset:
+            os.environ.pop(name, None)
         os.environ.update(exports)
         return boto3.Session(region_name=exports["AWS_REGION"])
 
@@ -71,10 +74,17 @@ class LocalCloud:
                 console.print(self.stop(), highlight=False)
             raise
 
-    def _exports(self) -> dict[str, str]:
-        lines = self._call("env").stdout.splitlines()
-        words = [word for line in lines if line.startswith("export ") for word in shlex.split(line)[1:]]
-        return dict(word.split("=", 1) for word in words)
+    def _settings(self) -> tuple[dict[str, str], list[str]]:
+        """What a shell is told to export, and to unset because it would lead to another account."""
+        exports: dict[str, str] = {}
+        unset: list[str] = []
+        for line in self._call("env").stdout.splitlines():
+            verb, *words = shlex.split(line)
+            if verb == "export":
+                exports |= {name: value for name, _, value in (word.partition("=") for word in words)}
+            elif verb == "unset":
+                unset += words
+        return exports, unset
 
     def _call(self, verb: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
