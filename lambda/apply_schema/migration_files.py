@@ -1,0 +1,137 @@
+"""The folder of migrations: which files it holds, in which order, and what tells one content from another."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+NAMES = (
+    "V<number>__<name>.sql for what runs once, in the order of the numbers, "
+    "R__<name>.sql for what runs again whenever it changes; "
+    "a number has up to 18 digits, a name has letters, digits, '_', '-' and '.'"
+)
+
+_VERSIONED = re.compile(r"V([0-9]{1,18})__([A-Za-z0-9_.-]+)\.sql")
+_REPEATABLE = re.compile(r"R__([A-Za-z0-9_.-]+)\.sql")
+
+
+class FilesRefused(Exception):
+    """The folder cannot be migrated from; the message names every file that is at fault, and the rule."""
+
+
+class Migration(NamedTuple):
+    """One file: its name, its number (None where it is repeatable), its text and the SHA-256 of it."""
+
+    name: str
+    version: int | None
+    text: str
+    checksum: str
+
+    @property
+    def kind(self) -> str:
+        """`versioned` or `repeatable`, as the history records it."""
+        return "repeatable" if self.version is None else "versioned"
+
+
+class MigrationFiles(NamedTuple):
+    """All migrations in the order in which they run: versioned by number, then repeatable by name."""
+
+    migrations: tuple[Migration, ...]
+    digest: str
+    """SHA-256 over names and contents; equal on every system, whatever its line ends."""
+
+    @property
+    def highest_version(self) -> int:
+        """The last version that the files know, 0 where none does."""
+        return max((one.version for one in self.migrations if one.version is not None), default=0)
+
+
+def read_files(directory: Path) -> MigrationFiles:
+    """Return the folder's migrations, or raise FilesRefused naming everything that is wrong with it.
+
+    Hidden files, folders, and files that do not end in .sql are no migrations.
+    """
+    problems: list[str] = []
+    migrations = [_read(directory, name, problems) for name in _sql_names(directory)]
+    problems += _duplicates([one for one in migrations if one is not None])
+    if problems:
+        raise FilesRefused("\n".join(problems))
+    found = [one for one in migrations if one is not None]
+    if not found:
+        raise FilesRefused(f"{directory} holds no migration: expected files named {NAMES}")
+    return MigrationFiles(tuple(sorted(found, key=_order)), _digest(found))
+
+
+def version_of(name: str) -> str:
+    """Return the number as the file's name writes it, such as `0003`; empty for a repeatable file."""
+    versioned = _VERSIONED.fullmatch(name)
+    return versioned[1] if versioned else ""
+
+
+def _sql_names(directory: Path) -> list[str]:
+    try:
+        with os.scandir(directory) as entries:
+            return sorted(
+                entry.name
+                for entry in entries
+                if entry.name.lower().endswith(".sql")
+                and not entry.name.startswith(".")
+                and not entry.is_dir()
+            )
+    except OSError as error:
+        raise FilesRefused(f"{directory} cannot be read: {error.strerror}") from error
+
+
+def _read(directory: Path, name: str, problems: list[str]) -> Migration | None:
+    versioned = _VERSIONED.fullmatch(name)
+    if versioned is None and not _REPEATABLE.fullmatch(name):
+        problems.append(f"{name[:200]!a} is no migration's name: expected {NAMES}")
+        return None
+    try:
+        content = _normalised((directory / name).read_bytes())
+        text = content.decode()
+        line_of_nul = text.count("\n", 0, text.index("\0")) + 1 if "\0" in text else 0
+    except OSError as error:
+        problems.append(f"{name} cannot be read: {error.strerror}")
+        return None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        problems.append(f"{name}:{line}: byte {error.object[error.start]:#04x} is not UTF-8")
+        return None
+    if line_of_nul:
+        problems.append(f"{name}:{line_of_nul}: a NUL byte, which no SQL text may hold")
+    version = int(versioned[1]) if versioned else None
+    return Migration(name, version, text, hashlib.sha256(content).hexdigest())
+
+
+def _normalised(content: bytes) -> bytes:
+    """Return the content as every editor's save leaves it: without byte order mark, with LF line ends."""
+    return content.removeprefix(BYTE_ORDER_MARK).replace(b"\r\n", b"\n")
+
+
+def _duplicates(migrations: list[Migration]) -> list[str]:
+    names_of: dict[int, list[str]] = {}
+    for one in migrations:
+        if one.version is not None:
+            names_of.setdefault(one.version, []).append(one.name)
+    return [
+        f"version {version} is used by {' and '.join(names)}: give each file a number of its own"
+        for version, names in sorted(names_of.items())
+        if len(names) > 1
+    ]
+
+
+def _order(migration: Migration) -> tuple[bool, int, str]:
+    return migration.version is None, migration.version or 0, migration.name
+
+
+def _digest(migrations: list[Migration]) -> str:
+    """Hash what the stacks' digest of the same folder hashes: a test holds the two together."""
+    digest = hashlib.sha256()
+    for one in sorted(migrations):
+        digest.update(one.name.encode() + b"\0" + one.text.encode() + b"\0")
+    return digest.hexdigest()

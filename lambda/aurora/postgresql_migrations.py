@@ -1,0 +1,412 @@
+"""PostgreSQL's part of the migrator: lock, one transaction per file, clean session, errors with their place.
+
+One connection does everything. The lock is a session's advisory lock, so that a killed run holds it for as
+long as the server still executes what it sent; inside each file's transaction it is held a second time, for
+the transaction, so that no file can let go of it.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import psycopg2
+from apply_schema.database import (
+    ConnectionLost,
+    LockHeld,
+    MigrationFailed,
+    OutOfTime,
+)
+from apply_schema.history import Applied
+from apply_schema.migration_files import Migration
+from apply_schema.sql_script import Script, Statement, read_script
+from psycopg2 import extensions
+
+from aurora.postgresql_migration_errors import is_lost, statement_failed, words
+
+if TYPE_CHECKING:
+    from aurora.deadline import Deadline
+
+FIRST_POLL_SECONDS = 0.02
+LONGEST_POLL_SECONDS = 0.5
+DRIFT_SECONDS = 1.0
+"""How far a statement's time limit may lie beyond the deadline before it is set anew: a round trip each."""
+
+LOCK_KEY = int.from_bytes(b"migrate1", "big")
+_LOCK_HALVES = {"high": LOCK_KEY >> 32, "low": LOCK_KEY & 0xFFFFFFFF}
+
+_IN_TRANSACTION = extensions.TRANSACTION_STATUS_INTRANS
+_NO_TRANSACTION = extensions.TRANSACTION_STATUS_IDLE
+
+_QUERY_CANCELED = "57014"
+_LOCK_NOT_AVAILABLE = "55P03"
+_UNDEFINED_TABLE = "42P01"
+_READ_ONLY = "25006"
+
+_BEGIN = f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_KEY}); "
+
+# What a file did to its session must reach neither the next file nor the history. These are DISCARD ALL's
+# parts (which itself refuses to share a transaction), within the file's own transaction. Deferred constraints
+# fire first, while the session is still as the file left it.
+_RESET = f"""
+    SET CONSTRAINTS ALL IMMEDIATE;
+    CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; UNLISTEN *;
+    DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES;
+    SELECT pg_advisory_unlock_all(), pg_advisory_lock({LOCK_KEY});
+"""
+
+_SESSION = """
+    SET client_encoding = 'UTF8'; SET standard_conforming_strings = on;
+    SET application_name = %(application_name)s;
+    SET lock_timeout = %(lock_timeout)s; SET statement_timeout = %(statement_timeout)s;
+"""
+# An orphan's transaction is lost with its client: the server may stop. Not so outside a transaction.
+_NOTICE_A_LOST_CLIENT = "SET LOCAL client_connection_check_interval = '2s'; "
+_FIRST_VERSION_THAT_NOTICES = 140000
+
+_HISTORY = """
+    SELECT name, version, checksum, kind, applied_at, applied_by, duration_seconds
+    FROM migrations.history ORDER BY installed_as
+"""
+_CREATE_HISTORY = """
+    CREATE SCHEMA IF NOT EXISTS migrations;
+    CREATE TABLE IF NOT EXISTS migrations.history (
+        installed_as bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        version bigint UNIQUE,
+        name text NOT NULL,
+        kind text NOT NULL CHECK (kind IN ('versioned', 'repeatable', 'baseline')),
+        checksum text NOT NULL CHECK (checksum ~ '^[0-9a-f]{64}$'),
+        applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        applied_by text NOT NULL DEFAULT session_user,
+        duration_seconds double precision NOT NULL,
+        CHECK ((version IS NULL) = (kind = 'repeatable'))
+    );
+    COMMENT ON TABLE migrations.history IS
+        'One row per migration that was applied; a repeatable one has a row per run, the last one counts';
+"""
+_RECORD = """
+    INSERT INTO migrations.history (version, name, kind, checksum, duration_seconds)
+    VALUES (%(version)s, %(name)s, %(kind)s, %(checksum)s, %(duration_seconds)s);
+"""
+
+_HOLDERS = """
+    SELECT activity.pid, activity.application_name, activity.usename, activity.backend_start
+    FROM pg_locks AS held JOIN pg_stat_activity AS activity USING (pid)
+    WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1
+      AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND held.classid = %(high)s AND held.objid = %(low)s AND held.pid <> pg_backend_pid()
+"""
+# Who held tables when a statement's wait for one ended: the culprit is among these.
+_HOLDERS_OF_TABLES = """
+    SELECT DISTINCT activity.pid, activity.application_name, activity.usename, activity.backend_start
+    FROM pg_locks AS held JOIN pg_stat_activity AS activity USING (pid)
+    WHERE held.locktype = 'relation' AND held.granted AND held.pid <> pg_backend_pid()
+      AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    LIMIT 5
+"""
+_INVALID_INDEXES = """
+    SELECT quote_ident(space.nspname) || '.' || quote_ident(index.relname)
+    FROM pg_index JOIN pg_class AS index ON index.oid = indexrelid
+    JOIN pg_namespace AS space ON space.oid = index.relnamespace
+    WHERE NOT indisvalid AND index.relkind = 'i' AND position(lower(index.relname) IN lower(%(text)s)) > 0
+"""
+# Keeps the limit that a file set for itself where it is the stricter one.
+_SHORTEN_TIMEOUT = """
+    SELECT set_config('statement_timeout', %(milliseconds)s::text, false) FROM pg_settings
+    WHERE name = 'statement_timeout' AND setting::bigint NOT BETWEEN 1 AND %(milliseconds)s
+"""
+
+
+class Limits(NamedTuple):
+    """How long this run waits, and for what. 0 for `statement_timeout_seconds` is for ever."""
+
+    wait_for_lock_seconds: float = 60.0
+    """For another migrator to finish."""
+    lock_timeout_seconds: float = 10.0
+    """For a table that a statement needs: longer, and the queue behind it stops the application."""
+    statement_timeout_seconds: float = 0.0
+    deadline: Deadline | None = None
+    """After which nothing begins; a statement that reaches it is cancelled."""
+
+    def remaining_seconds(self) -> float:
+        """Return the seconds until the deadline."""
+        return self.deadline.remaining_seconds() if self.deadline else math.inf
+
+
+class PostgresqlMigrations:
+    """A MigrationDatabase on one connection to the writer, which it owns from now on."""
+
+    def __init__(self, connection: extensions.connection, limits: Limits) -> None:
+        self._connection = connection
+        self._limits = limits
+        self._granted_seconds = math.inf
+        connection.autocommit = True  # BEGIN and COMMIT travel with statements, a round trip less each
+        connection.set_client_encoding("UTF8")
+        self._cursor = connection.cursor()
+        notices = connection.server_version >= _FIRST_VERSION_THAT_NOTICES
+        self._begin = _BEGIN + (_NOTICE_A_LOST_CLIENT if notices else "")
+        with self._failing_as("the migrator's session"):
+            self._execute(_SESSION, self._session_settings())
+
+    def read_script(self, text: str) -> Script:
+        """Cut a file as psql does."""
+        return read_script(text)
+
+    def history(self) -> list[Applied]:
+        """Return what is applied: one query."""
+        try:
+            self._execute(_HISTORY)
+        except psycopg2.Error as error:
+            if error.pgcode != _UNDEFINED_TABLE:
+                raise self._failure("migrations.history", error) from error
+            return []
+        return [Applied(*row) for row in self._cursor.fetchall()]
+
+    @contextmanager
+    def locked(self, waiting: Callable[[str], None]) -> Iterator[None]:
+        """Hold the migrator's lock and have a history to write to."""
+        with self._failing_as("the migrator's lock"):
+            self._wait_for_lock(waiting)
+        try:
+            if not self._value("SELECT to_regclass('migrations.history') IS NOT NULL"):
+                with self._transaction():
+                    self._execute(_CREATE_HISTORY)
+            yield
+        finally:
+            if not self._connection.closed:
+                self._let_go()
+
+    def apply(self, migration: Migration, script: Script) -> float:
+        """Run one file and record it: one transaction, or statement by statement where the file says so."""
+        began = time.monotonic()
+        if script.transactional:
+            self._run_in_transaction(migration.name, script.statements)
+        else:
+            self._run_alone(migration.name, script.statements)
+        duration = time.monotonic() - began
+        begin = "" if script.transactional else self._begin
+        settings = self._session_settings()
+        with self._failing_as(f"{migration.name}: at its end"):
+            row = _row(migration.kind, migration, duration)
+            self._execute(begin + _RESET + _SESSION + _RECORD + "COMMIT", settings | row)
+        return duration
+
+    def record(self, kind: str, migrations: Sequence[Migration]) -> None:
+        """Add rows for migrations that are not to run."""
+        with self._transaction():
+            for one in migrations:
+                self._execute(_RECORD, _row(kind, one, 0.0))
+
+    def correct(self, edited: Sequence[Migration], removed: Sequence[Applied]) -> None:
+        """Have the history agree with the files."""
+        with self._transaction():
+            for one in edited:
+                self._execute(
+                    "UPDATE migrations.history SET checksum = %s, name = %s WHERE version = %s",
+                    (one.checksum, one.name, one.version),
+                )
+            for row in removed:
+                self._execute("DELETE FROM migrations.history WHERE version = %s", (row.version,))
+
+    def close(self) -> None:
+        """End the session."""
+        self._connection.close()
+
+    # --- the lock
+
+    def _wait_for_lock(self, waiting: Callable[[str], None]) -> None:
+        """Poll rather than wait in the server.
+
+        A session that waits there holds a snapshot, and a CREATE INDEX CONCURRENTLY of the lock's holder
+        would wait for that snapshot in turn: both for ever.
+        """
+        patience = min(self._limits.wait_for_lock_seconds, self._limits.remaining_seconds())
+        until = time.monotonic() + patience
+        pause = FIRST_POLL_SECONDS
+        told = False
+        while not self._value("SELECT pg_try_advisory_lock(%s)", (LOCK_KEY,)):
+            holders = self._sessions(_HOLDERS)
+            if holders and not told:
+                waiting(f"waiting for another migrator: {holders}")
+                told = True
+            if time.monotonic() + pause > until:
+                raise LockHeld(
+                    f"waited {patience:.1f} s for the migrator's lock, which another one holds: {holders}"
+                )
+            time.sleep(pause)
+            pause = min(LONGEST_POLL_SECONDS, 2 * pause)
+
+    def _let_go(self) -> None:
+        try:
+            self._execute("SELECT pg_advisory_unlock_all()")
+        except psycopg2.Error:
+            self._connection.close()  # the lock ends with its session
+
+    def _sessions(self, query: str) -> str:
+        self._execute(query, _LOCK_HALVES)
+        return "; ".join(
+            f"pid {pid}, application {application!r}, user {user}, "
+            f"connected since {since:%Y-%m-%d %H:%M:%S%z}"
+            for pid, application, user, since in self._cursor.fetchall()
+        )
+
+    # --- a file
+
+    def _run_in_transaction(self, name: str, statements: Sequence[Statement]) -> None:
+        begin = self._begin
+        if not statements or statements[0].copy_data is not None:
+            with self._failing_as(name):
+                self._execute(begin)
+            begin = ""
+        for statement in statements:
+            self._run(name, statement, begin, _IN_TRANSACTION)
+            begin = ""
+
+    def _run_alone(self, name: str, statements: Sequence[Statement]) -> None:
+        for number, statement in enumerate(statements):
+            try:
+                self._run(name, statement, "", _NO_TRANSACTION)
+                self._refuse_invalid_indexes(name, statement)
+            except MigrationFailed as failure:
+                failure.remarks.append(
+                    f"{name} runs without a transaction: {number} of its {len(statements)} statements stand, "
+                    "and the next run begins it anew; write it so that it can be repeated "
+                    "(DROP INDEX CONCURRENTLY IF EXISTS before CREATE INDEX CONCURRENTLY)"
+                )
+                raise
+
+    def _run(self, name: str, statement: Statement, prefix: str, expected_status: int) -> None:
+        try:
+            self._keep_to_deadline(name)
+            if statement.copy_data is None:
+                self._execute(prefix + statement.text)
+            else:
+                self._cursor.copy_expert(statement.text, io.StringIO(statement.copy_data))
+            self._refuse_leaving_the_rails(name, statement, expected_status)
+        except psycopg2.Error as error:
+            raise self._failure_of_statement(name, statement, error, len(prefix)) from error
+        except MigrationFailed:
+            self._roll_back()
+            raise
+
+    def _refuse_leaving_the_rails(self, name: str, statement: Statement, expected_status: int) -> None:
+        """Notice, by what the driver knows anyway, a statement that gives those after it another meaning."""
+        if self._connection.info.transaction_status != expected_status:
+            said = "this statement began or ended a transaction, which is the migrator's part"
+            raise statement_failed(name, statement, [said])
+        if self._connection.info.parameter_status("client_encoding") != "UTF8":
+            raise statement_failed(name, statement, ["this changes client_encoding, but files are UTF-8"])
+
+    def _refuse_invalid_indexes(self, name: str, statement: Statement) -> None:
+        """Say what CREATE INDEX CONCURRENTLY IF NOT EXISTS is silent about: what a broken-off one left."""
+        if statement.text[:6].upper() != "CREATE":
+            return
+        self._execute(_INVALID_INDEXES, {"text": statement.text})
+        invalid = [index for (index,) in self._cursor.fetchall()]
+        if invalid:
+            said = f"index {', '.join(invalid)} is invalid: drop it before it is created anew"
+            raise statement_failed(name, statement, [said])
+
+    # --- time
+
+    def _session_settings(self) -> dict[str, str]:
+        limits = self._limits
+        remaining = max(1.0, limits.remaining_seconds())
+        self._granted_seconds = min(limits.statement_timeout_seconds or math.inf, remaining)
+        return {
+            "application_name": f"apply_schema on {socket.gethostname()}",
+            "lock_timeout": f"{limits.lock_timeout_seconds * 1000:.0f}ms",
+            "statement_timeout": _milliseconds(self._granted_seconds),
+        }
+
+    def _keep_to_deadline(self, name: str) -> None:
+        remaining = self._limits.remaining_seconds()
+        if remaining == 0.0:
+            raise OutOfTime(f"{name}: the deadline came before the file's end; the next run does all of it")
+        if self._granted_seconds - remaining > DRIFT_SECONDS and remaining != math.inf:
+            self._execute(_SHORTEN_TIMEOUT, {"milliseconds": math.ceil(remaining * 1000)})
+            self._granted_seconds = remaining
+
+    # --- errors
+
+    def _failure_of_statement(
+        self, name: str, statement: Statement, error: psycopg2.Error, prefix_length: int
+    ) -> MigrationFailed:
+        self._roll_back()
+        failure = self._failure_of_session(name, error)
+        if failure is not None:
+            return failure
+        said = words(error)
+        if error.pgcode == _LOCK_NOT_AVAILABLE:
+            said.append(
+                f"sessions that hold tables here: {self._sessions(_HOLDERS_OF_TABLES) or 'none any more'}"
+            )
+        position = error.diag.statement_position
+        place = max(1, int(position) - prefix_length) if position else None
+        return statement_failed(name, statement, said, place)
+
+    def _failure_of_session(self, name: str, error: psycopg2.Error) -> MigrationFailed | None:
+        """Return the failure that is not the statement's own fault, if this is one."""
+        if is_lost(error) or self._connection.closed:
+            return ConnectionLost(f"{name}: {' '.join(words(error))}")
+        if error.pgcode == _READ_ONLY and self._value("SELECT pg_is_in_recovery()"):
+            return ConnectionLost(f"{name}: the writer became a reader")
+        if error.pgcode == _QUERY_CANCELED and self._limits.remaining_seconds() < DRIFT_SECONDS:
+            return OutOfTime(f"{name}: a statement reached the deadline; the next run does all of the file")
+        return None
+
+    @contextmanager
+    def _failing_as(self, what: str) -> Iterator[None]:
+        """Turn the driver's errors into ours, with nothing left in a transaction."""
+        try:
+            yield
+        except psycopg2.Error as error:
+            self._roll_back()
+            raise self._failure(what, error) from error
+
+    def _failure(self, what: str, error: psycopg2.Error) -> MigrationFailed:
+        said = "\n".join(words(error))
+        return self._failure_of_session(what, error) or MigrationFailed(f"{what}: {said}")
+
+    # --- the driver
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._failing_as("migrations.history"):
+            self._execute("BEGIN")
+            yield
+            self._execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        if not self._connection.closed and self._connection.info.transaction_status != _NO_TRANSACTION:
+            try:
+                self._execute("ROLLBACK")
+            except psycopg2.Error:
+                self._connection.close()  # the server rolls back what lost its client
+
+    def _execute(self, sql: str, parameters: object = None) -> None:
+        self._cursor.execute(sql, parameters)  # type: ignore[arg-type]  # its stubs know no Mapping of Any
+
+    def _value(self, sql: str, parameters: object = None) -> Any:
+        self._execute(sql, parameters)
+        row = self._cursor.fetchone()
+        return row[0] if row else None
+
+
+def _row(kind: str, migration: Migration, duration_seconds: float) -> dict[str, object]:
+    return {
+        "version": migration.version,
+        "name": migration.name,
+        "kind": kind,
+        "checksum": migration.checksum,
+        "duration_seconds": duration_seconds,
+    }
+
+
+def _milliseconds(seconds: float) -> str:
+    return "0" if seconds == math.inf else f"{math.ceil(seconds * 1000)}ms"
