@@ -96,9 +96,8 @@ class Scene:
 
     def purge(self, deadline: Deadline) -> int:
         """Take the test's orders away, and what a broken test left an hour ago; return how many went."""
-        if self.application.closed:
-            writer = self.environment.proxy_endpoint
-            self.application = _session(self.environment, APPLICATION, writer, deadline)
+        self.application.close()  # it may be lost, which nothing tells before its next use
+        self.application = _session(self.environment, APPLICATION, self.environment.proxy_endpoint, deadline)
         self.limit_statements(deadline)
         with self.application.cursor() as cursor:
             tokens = [str(token) for token in self.tokens]

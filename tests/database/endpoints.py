@@ -41,6 +41,16 @@ class Door:
         return [self.server]
 
 
+@dataclass(frozen=True)
+class Context:
+    """What Lambda tells a function about its invocation."""
+
+    seconds: float = 30
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds * 1000)
+
+
 class AuroraEndpoints:
     """Endpoints that can be pointed at other servers while they are open. Close it."""
 

@@ -22,15 +22,10 @@ from rotate_secret.handler import logger, on_event
 from rotate_secret.rotation import RotationRefused, Step
 from smoke_test.checks import STRANGER
 
-from tests.database.endpoints import AuroraEndpoints
+from tests.database.endpoints import AuroraEndpoints, Context
 
 REGION = "eu-west-1"
 FIRST_PASSWORD = "the-first-password-of-a-test"
-
-
-class Context:
-    def get_remaining_time_in_millis(self):
-        return 30_000
 
 
 @pytest.fixture
