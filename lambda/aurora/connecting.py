@@ -103,6 +103,6 @@ def _when_available(
             # Full jitter: many functions that lost one database must not come back as one wave.
             pause_seconds = min(LONGEST_PAUSE_SECONDS, 2 * pause_seconds)
             pause = random.uniform(0, pause_seconds)  # noqa: S311 - spreads load, guards nothing
-            if pause >= deadline.remaining_seconds():
+            time.sleep(min(pause, deadline.remaining_seconds()))
+            if deadline.passed():
                 raise
-            time.sleep(pause)

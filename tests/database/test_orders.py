@@ -114,6 +114,14 @@ def test_every_short_product_is_named(connection):
     )
 
 
+def test_a_product_that_was_enough_is_not_named_beside_one_that_is_short(database, connection):
+    """The order's own lines have been taken off the shelf when the shortage is reported."""
+    database.rows("UPDATE shop.inventory SET stock = 3 WHERE product_id = 1")
+    with pytest.raises(orders.OutOfStock) as refused:
+        place(connection, [(A, 2), (SCARCE, 9)])
+    assert refused.value.shortages == (orders.Shortage(SCARCE, wanted=9, available=3),)
+
+
 def test_a_product_that_the_warehouse_never_had_is_out_of_stock(database, connection):
     database.rows("INSERT INTO shop.products (stock_code, description, unit_price) VALUES ('new', '', 1)")
     with pytest.raises(orders.OutOfStock) as refused:

@@ -42,7 +42,7 @@ def place(connection, lines, token=None):
 
 
 def all_at_once(database, work, clients=CLIENTS):
-    """Run `work(connection, number)` in as many threads, each on a connection of its own; return the results."""
+    """Run `work(connection, number)` in as many threads, each on its own connection; return the results."""
     start = threading.Barrier(clients)
 
     def client(number):
@@ -147,8 +147,8 @@ def test_a_repeated_call_waits_for_the_first_and_takes_over_if_that_one_fails(sh
     first = shelf.connect("shop_application")
     with first.cursor() as cursor:
         cursor.execute(
-            'SELECT * FROM shop.place_order(%s, NULL, \'France\', 1, \'[{"stock_code": "P0", "quantity": 1}]\')',
-            (str(token),),
+            "SELECT * FROM shop.place_order(%s, NULL, 'France', 1, %s)",
+            (str(token), '[{"stock_code": "P0", "quantity": 1}]'),
         )
     with ThreadPoolExecutor(1) as pool:
         second = pool.submit(place, shelf.connect("shop_application"), [("P0", 1)], token)
