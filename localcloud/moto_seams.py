@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 from moto.awslambda.models import LambdaFunction, LambdaStorage
+from moto.awslambda.responses import LambdaResponse
 from moto.cloudformation import urls
 from moto.cloudtrail.responses import CloudTrailResponse
 from moto.ec2.models import ec2_backends
@@ -125,7 +126,20 @@ def _run_functions_as_processes(cloud: Cloud) -> None:
 
     LambdaFunction.invoke = invoke
     LambdaFunction.vpc_config = property(_vpc_config)
+    _read_qualifiers()
     _number_versions_once()
+
+
+def _read_qualifiers() -> None:
+    """Invoke the version that is asked for: moto looks for "qualifier" where clients send "Qualifier"."""
+    answer = LambdaResponse.invoke
+
+    def invoke(response: Any) -> Any:
+        if "Qualifier" in response.querystring:
+            response.querystring["qualifier"] = response.querystring["Qualifier"]
+        return answer(response)
+
+    LambdaResponse.invoke = invoke
 
 
 def _vpc_config(function: Any) -> dict[str, Any] | None:

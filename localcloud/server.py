@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcloud.state import Home, NotOurs, Taken
@@ -33,6 +34,8 @@ def run(home: Home, *, port: int = 0, region: str, line: socket.socket | None = 
     except (Taken, NotOurs, ValueError) as error:
         starter.tell(f"failed: {error}")
         raise
+    if line is not None:
+        _write_to(home.log)
     return supervise(home, region, lambda: serve(home, port, region, starter))
 
 
@@ -77,6 +80,13 @@ def serve(home: Home, port: int, region: str, starter: Starter) -> None:
             server.serve_forever()
     finally:
         cloud.shut_down()
+
+
+def _write_to(log: Path) -> None:
+    """Let this process and all below it say what they have to say in a file."""
+    with log.open("ab") as file:
+        for descriptor in (1, 2):
+            os.dup2(file.fileno(), descriptor)
 
 
 def _listen(port: int) -> socket.socket:

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
+from moto.cloudformation.exceptions import CloudFormationError
 from moto.cloudformation.utils import get_stack_from_s3_url
-from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 
 from localcloud.cloudformation.change_sets import ChangeSet, Operations, Refused, Submission
@@ -23,6 +24,7 @@ from localcloud.cloudformation.stack import Stack
 from localcloud.cloudformation.template import Template, TemplateInvalid, parse
 
 Answer = TypeVar("Answer")
+_log = logging.getLogger(__name__)
 
 
 class CloudFormationApi(BaseResponse):  # type: ignore[misc]  # moto has no types
@@ -39,9 +41,11 @@ class CloudFormationApi(BaseResponse):  # type: ignore[misc]  # moto has no type
         try:
             return super().call_action()
         except NotImplementedError as error:
-            refused = ServiceException("UnsupportedOperation", f"The local cloud: {error}")
-            status, headers, body = self.serialized(ActionResult(refused))
-            return status, {**headers, "status": status}, body
+            return self._answer(CloudFormationError("UnsupportedOperation", f"The local cloud: {error}"))
+        except Exception as error:
+            # as a client's error: SDKs repeat a call for minutes when the service says that it failed
+            _log.exception("%s", self._get_action())
+            return self._answer(CloudFormationError("InternalFailure", f"The local cloud: {error!r}"))
 
     def create_change_set(self) -> ActionResult:
         if self._get_param("ChangeSetType", "UPDATE") not in ("CREATE", "UPDATE"):
@@ -186,6 +190,10 @@ class CloudFormationApi(BaseResponse):  # type: ignore[misc]  # moto has no type
             raise _error(Refused(f"Export '{name}' is not imported by any stack."))
         return ActionResult({"Imports": users})
 
+    def _answer(self, error: CloudFormationError) -> Any:
+        status, headers, body = self.serialized(ActionResult(error))
+        return status, {**headers, "status": status}, body
+
     @property
     def _operations(self) -> Operations:
         return type(self).operations(self.current_account, self.region)
@@ -237,10 +245,10 @@ class CloudFormationApi(BaseResponse):  # type: ignore[misc]  # moto has no type
         try:
             return operation()
         except TemplateInvalid as error:
-            raise ServiceException("ValidationError", str(error)) from None
+            raise CloudFormationError("ValidationError", str(error)) from None
         except Refused as refused:
             raise _error(refused) from None
 
 
-def _error(refused: Refused) -> ServiceException:
-    return ServiceException(refused.code, str(refused))
+def _error(refused: Refused) -> CloudFormationError:
+    return CloudFormationError(refused.code, str(refused))

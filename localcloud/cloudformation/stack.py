@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from localcloud.cloudformation.parameters import Parameter
@@ -110,6 +111,7 @@ class Stack:
     imports: set[str] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
     unfinished: Journal | None = None
+    _history: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def busy(self) -> bool:
@@ -140,7 +142,11 @@ class Stack:
     def _add(
         self, logical_id: str, physical_id: str, resource_type: str, status: str, reason: str | None
     ) -> None:
-        event_id = str(uuid.uuid4())
-        self.events.append(
-            Event(logical_id, physical_id, resource_type, status, reason, event_id, datetime.now(UTC))
-        )
+        with self._history:
+            now = datetime.now(UTC)
+            # clients sort by time, which they see in milliseconds
+            after_last = self.events[-1].timestamp + timedelta(milliseconds=1) if self.events else now
+            event_id = str(uuid.uuid4())
+            self.events.append(
+                Event(logical_id, physical_id, resource_type, status, reason, event_id, max(now, after_last))
+            )

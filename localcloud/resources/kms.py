@@ -1,0 +1,111 @@
+"""AWS KMS: keys and aliases."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from moto.kms.models import KmsBackend, kms_backends
+
+from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
+from localcloud.resources.on_moto import OnMoto, document, gone_is_deleted, removed_tags, tag_map
+
+
+class Key(OnMoto):
+    """A key. Deleting it schedules its deletion, as on AWS."""
+
+    supported: ClassVar[frozenset[str] | None] = frozenset(
+        {
+            "Description",
+            "EnableKeyRotation",
+            "Enabled",
+            "KeyPolicy",
+            "KeySpec",
+            "KeyUsage",
+            "MultiRegion",
+            "PendingWindowInDays",
+            "Tags",
+        }
+    )
+    no_local_effect: ClassVar[frozenset[str]] = frozenset(
+        {"BypassPolicyLockoutSafetyCheck", "RotationPeriodInDays"}
+    )
+    replaced_by: ClassVar[frozenset[str]] = frozenset({"KeySpec", "KeyUsage", "MultiRegion"})
+
+    def create(self, request: Request) -> Provisioned:
+        """Create the key; Ref yields its id."""
+        given = request.properties
+        key = _backend(request).create_key(
+            document(given["KeyPolicy"]) if "KeyPolicy" in given else None,
+            given.get("KeyUsage", "ENCRYPT_DECRYPT"),
+            given.get("KeySpec", "SYMMETRIC_DEFAULT"),
+            given.get("Description", ""),
+            [{"TagKey": key, "TagValue": value} for key, value in tag_map(given).items()],
+            multi_region=_is(given, "MultiRegion", default=False),
+        )
+        self._configure(request, key.id)
+        return Provisioned(key.id, {"Arn": key.arn, "KeyId": key.id})
+
+    def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
+        """Bring policy, description, rotation and tags to what the template says."""
+        backend, given, key_id = _backend(request), request.properties, current.physical_id
+        if "KeyPolicy" in given:
+            backend.put_key_policy(key_id, document(given["KeyPolicy"]))
+        backend.update_key_description(key_id, given.get("Description", ""))
+        backend.untag_resource(key_id, removed_tags(previous, given))
+        backend.tag_resource(key_id, tag_map(given))
+        self._configure(request, key_id)
+        return current
+
+    def delete(self, request: Request, current: Provisioned) -> None:
+        """Schedule the deletion."""
+        with gone_is_deleted():
+            days = int(request.properties.get("PendingWindowInDays", 30))
+            _backend(request).schedule_key_deletion(current.physical_id, days)
+
+    def _configure(self, request: Request, key_id: str) -> None:
+        backend, given = _backend(request), request.properties
+        if _is(given, "Enabled", default=True):
+            backend.enable_key(key_id)
+        else:
+            backend.disable_key(key_id)
+        if not _is(given, "EnableKeyRotation", default=False):
+            backend.disable_key_rotation(key_id)
+        else:
+            backend.enable_key_rotation(key_id)
+
+
+class Alias(OnMoto):
+    """A name for a key."""
+
+    supported: ClassVar[frozenset[str] | None] = frozenset({"AliasName", "TargetKeyId"})
+
+    def create(self, request: Request) -> Provisioned:
+        """Create the alias; Ref yields its name."""
+        name, backend = request.properties["AliasName"], _backend(request)
+        if not name.startswith("alias/") or name.startswith("alias/aws/"):
+            raise ResourceFailed(f"{name}: an alias begins with alias/ and not with alias/aws/")
+        if backend.alias_exists(name):
+            raise ResourceFailed(f"An alias with the name {name} already exists (AlreadyExistsException)")
+        backend.create_alias(request.properties["TargetKeyId"], name)
+        return Provisioned(name, {"AliasName": name})
+
+    def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
+        """Point it at another key."""
+        _backend(request).update_alias(request.properties["TargetKeyId"], current.physical_id)
+        return current
+
+    def delete(self, request: Request, current: Provisioned) -> None:
+        """Take the name away; the key stays."""
+        with gone_is_deleted():
+            _backend(request).delete_alias(current.physical_id)
+
+
+def _backend(request: Request) -> KmsBackend:
+    return kms_backends[request.account][request.region]
+
+
+def _is(properties: Properties, name: str, *, default: bool) -> bool:
+    return str(properties.get(name, default)).lower() == "true"
+
+
+HANDLERS: dict[str, Handler] = {"AWS::KMS::Key": Key(), "AWS::KMS::Alias": Alias()}
