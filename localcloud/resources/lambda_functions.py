@@ -10,7 +10,7 @@ from typing import Any
 
 from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda.utils import get_backend
-from moto.core.exceptions import JsonRESTError, RESTError, ServiceException
+from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.s3.exceptions import S3ClientError
 from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
@@ -263,7 +263,7 @@ def _refusals() -> Iterator[None]:
     """Turn what moto refuses into the resource's failure."""
     try:
         yield
-    except (JsonRESTError, RESTError, ServiceException) as error:
+    except (JsonRESTError, ServiceException) as error:
         raise ResourceFailed(str(error.message)) from error
 
 
