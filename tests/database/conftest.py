@@ -9,6 +9,9 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from apply_schema.migration_files import read_files
+from apply_schema.migrations import apply as migrate
+from aurora.postgresql_migrations import Limits, PostgresqlMigrations
 from psycopg2 import extensions
 
 from localcloud.aurora.postgresql_server import PostgresqlServer
@@ -120,12 +123,8 @@ def migrated_template(postgresql_server: PostgresqlServer) -> str:
 
 
 def apply_migrations(connection: extensions.connection) -> None:
-    """Apply every file, each in one transaction, as the migrator does."""
-    versioned = sorted(MIGRATIONS.glob("V*.sql"))
-    repeatable = sorted(MIGRATIONS.glob("R__*.sql"))
-    for path in [*versioned, *repeatable]:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(path.read_text(encoding="utf-8"))
+    """Apply every file as the deployment's own migrator does."""
+    migrate(PostgresqlMigrations(connection, Limits()), read_files(MIGRATIONS), report=lambda _line: None)
 
 
 def _created(server: PostgresqlServer, *, template: str) -> Iterator[Database]:

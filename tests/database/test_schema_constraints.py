@@ -149,6 +149,19 @@ def test_stock_codes_that_differ_by_case_are_two_products(database):
     assert database.rows("SELECT description FROM shop.products WHERE stock_code = '85123a'") == [("lower",)]
 
 
+def test_keys_of_text_compare_by_bytes_on_every_machine(database):
+    """The order of a locale changes with the system's library, and an index built on it is then wrong."""
+    by_locale = database.rows("""
+        SELECT indrelid::regclass, attname
+        FROM pg_index
+        JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
+        JOIN pg_class ON pg_class.oid = indrelid
+        WHERE relnamespace = 'shop'::regnamespace AND atttypid = 'text'::regtype
+            AND attcollation <> '"C"'::regcollation
+    """)
+    assert by_locale == []
+
+
 def test_three_decimals_of_a_price_are_kept(database):
     database.rows(PRODUCT + "(601, 'PADS', 'PADS TO MATCH ALL CUSHIONS', 0.001)")
     assert str(database.value("SELECT unit_price FROM shop.products WHERE stock_code = 'PADS'")) == "0.001"
