@@ -131,10 +131,10 @@ def next_id(cursor: Cursor, table: str, column: str) -> int:
     return int(_value(cursor))
 
 
-def give_out(cursor: Cursor, table: str, column: str, last_id: int) -> None:
-    """Have the column's sequence go on behind this id."""
+def give_out_before(cursor: Cursor, table: str, column: str, next_id: int) -> None:
+    """Have the column's sequence go on with this id."""
     cursor.execute(
-        "SELECT setval(pg_get_serial_sequence(%s, %s), %s)", (f"{SCHEMA}.{table}", column, last_id)
+        "SELECT setval(pg_get_serial_sequence(%s, %s), %s, false)", (f"{SCHEMA}.{table}", column, next_id)
     )
 
 

@@ -91,10 +91,13 @@ class _Counting(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # a Buffer from 3.12 on
-        data = self._stream.read(len(buffer))
-        buffer[: len(data)] = data
-        self.bytes_read += len(data)
-        return len(data)
+        """Fill the buffer: a pipe's first read may return one byte, too few to tell gzip from text."""
+        filled = 0
+        while filled < len(buffer) and (data := self._stream.read(len(buffer) - filled)):
+            buffer[filled : filled + len(data)] = data
+            filled += len(data)
+        self.bytes_read += filled
+        return filled
 
 
 def _read(unpacked: Readable) -> bytes:

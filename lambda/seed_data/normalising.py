@@ -30,7 +30,7 @@ class Product:
     is_described: bool = False
     price: str = "0"
     priced_at: str = ""
-    recorded_price: str | None = None
+    recorded_price: Decimal | None = None
     """As the database has it; None where the product is new to it."""
 
 
@@ -96,6 +96,7 @@ class Normaliser:
         self.set_aside = Spool()
         self.first_order_id = first_order_id
         self.next_order_id = first_order_id
+        self.first_product_id = first_product_id
         self.next_product_id = first_product_id
         self._seen = seen
         self._orders = Spool()

@@ -72,7 +72,7 @@ def products(cursor: Cursor) -> dict[str, Product]:
             is_described=True,
             price=str(price),
             priced_at=sold_at.strftime("%Y-%m-%d %H:%M:%S") if sold_at else "",
-            recorded_price=str(price),
+            recorded_price=price,
         )
         for stock_code, product_id, description, price, sold_at in cursor.fetchall()
     }

@@ -61,21 +61,25 @@ def add_products(cursor: Cursor, normaliser: Normaliser) -> None:
         ("product_id", "stock_code", "description", "unit_price"),
         [row(p.product_id, p.stock_code, p.description, p.price) for p in new],
     )
-    repriced = [(p.product_id, Decimal(p.price)) for p in products if p.recorded_price not in {None, p.price}]
+    repriced = [
+        (p.product_id, Decimal(p.price))
+        for p in products
+        if p.recorded_price is not None and p.recorded_price != Decimal(p.price)
+    ]
     bulk.update_numbers(cursor, "products", key="product_id", column="unit_price", rows=repriced)
     cursor.execute(
         """
         WITH opened AS (
             INSERT INTO shop.inventory (product_id, warehouse_id, stock)
             SELECT product_id, warehouse_id, %s
-            FROM unnest(%s) AS product_id CROSS JOIN shop.warehouses
-            WHERE warehouses.name = %s
+            FROM shop.products CROSS JOIN shop.warehouses
+            WHERE product_id >= %s AND warehouses.name = %s
             RETURNING product_id, warehouse_id, stock
         )
         INSERT INTO shop.stock_movements (product_id, warehouse_id, quantity, kind)
         SELECT product_id, warehouse_id, stock, 'opening' FROM opened
         """,
-        (OPENING_STOCK, [p.product_id for p in new], MAIN_WAREHOUSE),
+        (OPENING_STOCK, normaliser.first_product_id, MAIN_WAREHOUSE),
     )
 
 
@@ -116,5 +120,5 @@ def finish_load(cursor: Cursor, normaliser: Normaliser) -> None:
         " WHERE load_id = %s",
         (totals.lines, *expected, normaliser.load_id),
     )
-    bulk.give_out(cursor, "orders", "order_id", normaliser.next_order_id - 1)
-    bulk.give_out(cursor, "products", "product_id", normaliser.next_product_id - 1)
+    bulk.give_out_before(cursor, "orders", "order_id", normaliser.next_order_id)
+    bulk.give_out_before(cursor, "products", "product_id", normaliser.next_product_id)
