@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import argparse
 import enum
+import functools
 import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apply_schema import migrations, reports
-from apply_schema.database import MigrationFailed
+from apply_schema.database import DatabaseUnknown, MigrationFailed
 from apply_schema.history import HistoryRefused, compare
 from apply_schema.migration_files import FilesRefused, read_files
-from apply_schema.opening import DatabaseUnknown, open_database, packaged_directory
+from apply_schema.opening import open_database, packaged_directory
 from apply_schema.reports import Answer
-from apply_schema.sql_script import read_script
 
 if TYPE_CHECKING:
     from apply_schema.database import MigrationDatabase
     from apply_schema.migration_files import MigrationFiles
 
-EPILOG = """
+DESCRIPTION = """\
+Bring a PostgreSQL database's schema to what plain .sql files say.
+
+verbs:
+  status          each migration and how it stands
+  validate        status, after reading every file's statements
+  apply           apply what is pending, each file whole or not at all
+  dry-run         print the statements that apply would run
+  repair          have the history agree with edited and removed files; runs nothing
+  baseline        record files as there already, in a database without a history
+"""
+EPILOG = """\
 the database, by the first of these that is given:
   --url           postgresql://user@host:port/database; a password is safer in PGPASSWORD or ~/.pgpass
   --secret-arn    an RDS secret in Secrets Manager with host, port, dbname, username and password
@@ -52,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run one verb and return its exit code. Results go to standard output, progress to standard error."""
     # The driver keeps Ctrl-C waiting until the server answers. Ending at once is safe: the server rolls back.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
     try:
         code, answer = _run(options)
     except (FilesRefused, HistoryRefused) as error:
@@ -66,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(options: argparse.Namespace) -> tuple[Exit, Answer]:
-    files = read_files(options.directory)
+    files = read_files(options.directory or packaged_directory())
     if options.verb == "validate" and options.files_only:
         return _validate_files(files)
     database = open_database(options, os.environ)
@@ -92,6 +102,9 @@ def _validate(
 
 
 def _validate_files(files: MigrationFiles) -> tuple[Exit, Answer]:
+    # a run with nothing to do reads no script, and the patterns take long to compile
+    from apply_schema.sql_script import read_script  # noqa: PLC0415
+
     migrations.read_scripts(read_script, files.migrations)
     return Exit.DONE, reports.of_files(files.migrations)
 
@@ -136,54 +149,44 @@ _VERBS: dict[str, _Verb] = {
 
 
 def _parser() -> argparse.ArgumentParser:
+    """Return one parser for all verbs: one for each would double the time of a run with nothing to do."""
     parser = argparse.ArgumentParser(
         prog="python -m apply_schema",
-        description="Bring a PostgreSQL database's schema to what plain .sql files say.",
+        usage="%(prog)s VERB [options]",
+        description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        # a width of its own spares the import that finds out the terminal's
+        formatter_class=functools.partial(argparse.RawDescriptionHelpFormatter, width=100),
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    shared = _shared_options()
-
-    def verb(name: str, help_text: str, *, takes_late: bool = False) -> argparse.ArgumentParser:
-        added = verbs.add_parser(
-            name, help=help_text, parents=[shared], epilog=EPILOG, formatter_class=parser.formatter_class
-        )
-        if takes_late:
-            added.add_argument(
-                "--allow-late", action="store_true", help="take files inserted before applied ones"
-            )
-        return added
-
-    verb("status", "each migration and how it stands", takes_late=True)
-    validating = verb("validate", "status, after reading every file's statements", takes_late=True)
-    validating.add_argument(
-        "--files-only", action="store_true", help="look at the files alone, at no database"
-    )
-    verb("apply", "apply what is pending", takes_late=True)
-    verb("dry-run", "print the statements that apply would run", takes_late=True)
-    verb("repair", "have the history agree with edited and removed files; runs nothing")
-    based = verb("baseline", "record files as there already, in a database without a history")
-    based.add_argument("--version", type=int, required=True, help="the last version that is there")
+    parser.add_argument("verb", choices=_VERBS, metavar="VERB", help=argparse.SUPPRESS)
+    parser.add_argument("--directory", help="the folder of .sql files (the shop's)")
+    parser.add_argument("--url", help="the database's URL")
+    parser.add_argument("--secret-arn", help="the database's secret")
+    parser.add_argument("--json", action="store_true", help="answer in JSON")
+    parser.add_argument("--allow-late", action="store_true", help="take files inserted before applied ones")
+    parser.add_argument("--files-only", action="store_true", help="validate: look at no database")
+    parser.add_argument("--version", type=int, metavar="N", help="baseline: the last version that is there")
+    for name, default, meaning in (
+        ("--wait-seconds", 60.0, "how long to wait for another migrator (60)"),
+        ("--lock-timeout-seconds", 10.0, "how long a statement may wait for a table (10)"),
+        ("--statement-timeout-seconds", 0.0, "how long a statement may run (0: for ever)"),
+        ("--deadline-seconds", None, "when to stop; the next run goes on (never)"),
+    ):
+        parser.add_argument(name, type=_seconds, default=default, metavar="S", help=meaning)
     return parser
 
 
-def _shared_options() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument(
-        "--directory", type=Path, default=packaged_directory(), help="the folder of .sql files"
-    )
-    shared.add_argument("--url", help="the database's URL")
-    shared.add_argument("--secret-arn", help="the database's secret")
-    shared.add_argument("--json", action="store_true", help="answer in JSON")
-    for name, default, meaning in (
-        ("--wait-seconds", 60.0, "how long to wait for another migrator"),
-        ("--lock-timeout-seconds", 10.0, "how long a statement may wait for a table"),
-        ("--statement-timeout-seconds", 0.0, "how long a statement may run, 0 for ever"),
-        ("--deadline-seconds", None, "when to stop; the next run goes on"),
-    ):
-        shared.add_argument(name, type=_seconds, default=default, metavar="S", help=f"{meaning} ({default})")
-    return shared
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options, or end with a usage error where one does not belong to the verb."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if (options.version is not None) != (options.verb == "baseline"):
+        parser.error("baseline needs --version, and no other verb takes it")
+    if options.files_only and options.verb != "validate":
+        parser.error("--files-only belongs to validate")
+    if options.allow_late and options.verb in ("repair", "baseline"):
+        parser.error(f"--allow-late does not belong to {options.verb}")
+    return options
 
 
 def _seconds(text: str) -> float:

@@ -4,11 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from apply_schema.history import Applied
 from apply_schema.migration_files import Migration
-from apply_schema.sql_script import Script
+
+
+class ScriptRefused(Exception):
+    """What a script may not hold; `line` tells where."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+
+
+class Statement(NamedTuple):
+    """One statement without its semicolon, and where it begins: line and column count from 1."""
+
+    text: str
+    line: int
+    column: int
+    copy_data: str | None = None
+    """The lines that follow a COPY … FROM STDIN, as pg_dump writes them."""
+
+    def place_of(self, position: int) -> tuple[int, int]:
+        """Return line and column in the file of a position in the statement, counted in characters from 1."""
+        before = self.text[: position - 1]
+        line_breaks = before.count("\n")
+        if line_breaks:
+            return self.line + line_breaks, len(before) - before.rindex("\n")
+        return self.line, self.column + len(before)
+
+
+class Script(NamedTuple):
+    """The statements in their order, and whether they run in one transaction."""
+
+    statements: tuple[Statement, ...]
+    transactional: bool
+
+
+class DatabaseUnknown(Exception):
+    """No database is named, or not in a way that can be understood."""
 
 
 class MigrationFailed(Exception):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from aurora.deadline import Deadline, LambdaContext
@@ -54,7 +53,7 @@ def on_event(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
     return respond(PHYSICAL_ID, data)
 
 
-def packaged_files(digest: str, directory: Path) -> MigrationFiles:
+def packaged_files(digest: str, directory: str | os.PathLike[str]) -> MigrationFiles:
     """Return the package's migrations, or raise DigestDiffers where they are not those of the template."""
     files = read_files(directory)
     if files.digest != digest:

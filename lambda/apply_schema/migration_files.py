@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from pathlib import Path
 from typing import NamedTuple
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -50,7 +49,7 @@ class MigrationFiles(NamedTuple):
         return max((one.version for one in self.migrations if one.version is not None), default=0)
 
 
-def read_files(directory: Path) -> MigrationFiles:
+def read_files(directory: str | os.PathLike[str]) -> MigrationFiles:
     """Return the folder's migrations, or raise FilesRefused naming everything that is wrong with it.
 
     Hidden files, folders, and files that do not end in .sql are no migrations.
@@ -72,7 +71,7 @@ def version_of(name: str) -> str:
     return versioned[1] if versioned else ""
 
 
-def _sql_names(directory: Path) -> list[str]:
+def _sql_names(directory: str | os.PathLike[str]) -> list[str]:
     try:
         with os.scandir(directory) as entries:
             return sorted(
@@ -86,13 +85,14 @@ def _sql_names(directory: Path) -> list[str]:
         raise FilesRefused(f"{directory} cannot be read: {error.strerror}") from error
 
 
-def _read(directory: Path, name: str, problems: list[str]) -> Migration | None:
+def _read(directory: str | os.PathLike[str], name: str, problems: list[str]) -> Migration | None:
     versioned = _VERSIONED.fullmatch(name)
     if versioned is None and not _REPEATABLE.fullmatch(name):
         problems.append(f"{name[:200]!a} is no migration's name: expected {NAMES}")
         return None
     try:
-        content = _normalised((directory / name).read_bytes())
+        with open(os.path.join(directory, name), "rb") as file:
+            content = _normalised(file.read())
         text = content.decode()
         line_of_nul = text.count("\n", 0, text.index("\0")) + 1 if "\0" in text else 0
     except OSError as error:

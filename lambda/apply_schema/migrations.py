@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from apply_schema.database import ConnectionLost, MigrationDatabase, MigrationFailed
+from apply_schema.database import ConnectionLost, MigrationDatabase, MigrationFailed, Script, ScriptRefused
 from apply_schema.history import Comparison, Entry, HistoryRefused, State, compare
 from apply_schema.migration_files import FilesRefused, Migration, MigrationFiles, version_of
-from apply_schema.sql_script import Script, ScriptRefused
 
 if TYPE_CHECKING:
     from aurora.deadline import Deadline

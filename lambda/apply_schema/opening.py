@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 from aurora import redaction
-from aurora.deadline import Deadline
-from aurora.environment import EnvironmentIncomplete
-from aurora.failures import ConnectionFailed, SecretUnavailable
 from aurora.postgresql_migrations import Limits, PostgresqlMigrations
-from aurora.trust import ca_file
 from psycopg2.extensions import parse_dsn
 
-from apply_schema.database import MigrationDatabase, MigrationFailed
+from apply_schema.database import DatabaseUnknown, MigrationDatabase, MigrationFailed
 
-SOURCE_ROOT = Path(__file__).resolve().parents[1]
+if TYPE_CHECKING:
+    from aurora.deadline import Deadline
+
+_SOURCE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_ROOTS = (_SOURCE_ROOT, os.path.dirname(_SOURCE_ROOT))
 URL_SCHEMES = ("postgresql://", "postgres://")
 CONNECT_TIMEOUT_SECONDS = 10
-LONGEST_CONNECT_SECONDS = 60.0
 
 
-class DatabaseUnknown(Exception):
-    """No database is named, or not in a way that can be understood."""
-
-
-def packaged_directory(engine: str = "postgresql") -> Path:
+def packaged_directory(engine: str = "postgresql") -> str:
     """Return schema/<engine>: beside the packages in Lambda, beside lambda/ in the repository."""
-    in_lambda, in_repository = (root / "schema" / engine for root in (SOURCE_ROOT, SOURCE_ROOT.parent))
-    return in_lambda if in_lambda.is_dir() else in_repository
+    in_lambda, in_repository = (os.path.join(root, "schema", engine) for root in _ROOTS)
+    return in_lambda if os.path.isdir(in_lambda) else in_repository
 
 
 def open_database(options: argparse.Namespace, variables: Mapping[str, str]) -> MigrationDatabase:
@@ -40,32 +35,27 @@ def open_database(options: argparse.Namespace, variables: Mapping[str, str]) -> 
         wait_for_lock_seconds=options.wait_seconds,
         lock_timeout_seconds=options.lock_timeout_seconds,
         statement_timeout_seconds=options.statement_timeout_seconds,
-        deadline=None if options.deadline_seconds is None else Deadline.after(options.deadline_seconds),
+        deadline=_deadline(options.deadline_seconds),
     )
     url = options.url or (None if options.secret_arn else variables.get("DATABASE_URL"))
     if url:
         return open_by_url(url, variables, limits)
     if options.secret_arn or "DATABASE_ENGINE" in variables:
-        return _open_in_aws(options.secret_arn, variables, limits)
+        # boto3 alone takes longer to import than a whole run with nothing to do
+        from apply_schema import opening_in_aws  # noqa: PLC0415
+
+        return opening_in_aws.open_database(options.secret_arn, variables, limits)
     raise DatabaseUnknown(
         "no database is named: give --url or --secret-arn, or set DATABASE_URL or a function's variables"
     )
 
 
-def _open_in_aws(secret_arn: str | None, variables: Mapping[str, str], limits: Limits) -> MigrationDatabase:
-    """Open by secret or by environment, failing with the errors that the command line knows."""
-    # boto3 alone takes longer to import than a whole run with nothing to do
-    from apply_schema import opening_in_aws  # noqa: PLC0415
+def _deadline(seconds: float | None) -> Deadline | None:
+    if seconds is None:
+        return None
+    from aurora.deadline import Deadline  # noqa: PLC0415 - dataclasses are slow to import, and seldom needed here
 
-    deadline = limits.deadline or Deadline.after(LONGEST_CONNECT_SECONDS)
-    try:
-        if secret_arn:
-            return opening_in_aws.open_by_secret(secret_arn, variables, limits, deadline=deadline)
-        return opening_in_aws.open_by_environment(variables, limits, deadline=deadline)
-    except EnvironmentIncomplete as error:
-        raise DatabaseUnknown(str(error)) from error
-    except (ConnectionFailed, SecretUnavailable) as error:
-        raise MigrationFailed(str(error)) from None
+    return Deadline.after(seconds)
 
 
 def open_by_url(url: str, variables: Mapping[str, str], limits: Limits) -> MigrationDatabase:
@@ -91,5 +81,7 @@ def _verified_tls(parts: Mapping[str, str], variables: Mapping[str, str]) -> dic
     is_here = host in ("", "localhost", "127.0.0.1", "::1") or host.startswith(("/", "@"))
     if is_here or "sslmode" in parts or "PGSSLMODE" in variables:
         return {}
+    from aurora.trust import ca_file  # noqa: PLC0415 - brings pathlib, which a local run needs for nothing
+
     chosen = parts.get("sslrootcert") or variables.get("PGSSLROOTCERT")
     return {"sslmode": "verify-full", "sslrootcert": chosen or ca_file(variables.get("CA_BUNDLE"))}

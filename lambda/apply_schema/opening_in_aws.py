@@ -10,12 +10,27 @@ import boto3
 from aurora import connecting
 from aurora.credentials import PATIENCE
 from aurora.deadline import Deadline
-from aurora.environment import SECRET_ARN, DatabaseEnvironment
-from aurora.failures import SecretUnavailable
+from aurora.environment import SECRET_ARN, DatabaseEnvironment, EnvironmentIncomplete
+from aurora.failures import ConnectionFailed, SecretUnavailable
 from aurora.postgresql_migrations import Limits, PostgresqlMigrations
 from botocore.exceptions import BotoCoreError, ClientError
 
-from apply_schema.database import MigrationDatabase
+from apply_schema.database import DatabaseUnknown, MigrationDatabase, MigrationFailed
+
+LONGEST_CONNECT_SECONDS = 60.0
+
+
+def open_database(secret_arn: str | None, variables: Mapping[str, str], limits: Limits) -> MigrationDatabase:
+    """Open by the secret if there is one, else by the environment, with errors for a command line."""
+    deadline = limits.deadline or Deadline.after(LONGEST_CONNECT_SECONDS)
+    try:
+        if secret_arn:
+            return open_by_secret(secret_arn, variables, limits, deadline=deadline)
+        return open_by_environment(variables, limits, deadline=deadline)
+    except EnvironmentIncomplete as error:
+        raise DatabaseUnknown(str(error)) from error
+    except (ConnectionFailed, SecretUnavailable) as error:
+        raise MigrationFailed(str(error)) from None
 
 
 def open_by_environment(

@@ -7,40 +7,8 @@ database is still as it was: transaction control, psql's commands, quotes and co
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-
-class ScriptRefused(Exception):
-    """What a script may not hold; `line` tells where."""
-
-    def __init__(self, line: int, reason: str) -> None:
-        super().__init__(reason)
-        self.line = line
-
-
-class Statement(NamedTuple):
-    """One statement without its semicolon, and where it begins: line and column count from 1."""
-
-    text: str
-    line: int
-    column: int
-    copy_data: str | None = None
-    """The lines that follow a COPY … FROM STDIN, as pg_dump writes them."""
-
-    def place_of(self, position: int) -> tuple[int, int]:
-        """Return line and column in the file of PostgreSQL's position, which counts characters from 1."""
-        before = self.text[: position - 1]
-        line_breaks = before.count("\n")
-        if line_breaks:
-            return self.line + line_breaks, len(before) - before.rindex("\n")
-        return self.line, self.column + len(before)
-
-
-class Script(NamedTuple):
-    """The statements in their order, and whether they run in one transaction."""
-
-    statements: tuple[Statement, ...]
-    transactional: bool
+from apply_schema.database import Script, ScriptRefused, Statement
 
 
 def read_script(text: str) -> Script:
@@ -87,9 +55,11 @@ _TOKENS_OF_OLD_DUMPS = _tokens(_ESCAPED_STRING)
 """After SET standard_conforming_strings = off, where a backslash escapes in every string."""
 
 _STRINGS_SETTING = re.compile(
-    rf"SET{_SPACE}+(?:(?:SESSION|LOCAL){_SPACE}+)?standard_conforming_strings{_SPACE}*(?:=|TO\b){_SPACE}*'?(\w+)'?",
+    rf"SET{_SPACE}+(?:(?:SESSION|LOCAL){_SPACE}+)?"
+    rf"standard_conforming_strings{_SPACE}*(?:=|TO\b){_SPACE}*'?(\w+)'?",
     re.IGNORECASE,
 )
+_END_OF_COPY = re.compile(r"^\\\.$\n?", re.MULTILINE)
 _NESTED = re.compile(r"/\*|\*/")
 _DIRECTIVE = re.compile(r"--\s*migrate\s*:\s*(.*?)\s*")
 _NO_TRANSACTION = "no-transaction"
@@ -227,7 +197,7 @@ class _Reader:
         data_start = self._text.find("\n", position) + 1 or len(self._text)
         if self._text[position:data_start].strip():
             raise self._refused(position, "the data of COPY … FROM STDIN begin on the next line")
-        end = re.compile(r"^\\\.$\n?", re.MULTILINE).search(self._text, data_start)
+        end = _END_OF_COPY.search(self._text, data_start)
         if end is None:
             raise self._refused(position - 1, r"the data of COPY … FROM STDIN end with no line `\.`")
         return self._text[data_start : end.start()], end.end()

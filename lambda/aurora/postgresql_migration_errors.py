@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 
 import psycopg2
-from apply_schema.database import StatementFailed
-from apply_schema.sql_script import Statement
+from apply_schema.database import Statement, StatementFailed
 
 from aurora.redaction import redact
 
