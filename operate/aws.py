@@ -13,7 +13,7 @@ from operate import cdk
 from operate.deployment import PROJECT, Deployment
 from operate.local_cloud import LocalCloud
 from operate.report import print_report, stack_outputs
-from stacks import settings
+from stacks import settings, validation
 
 BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 BOUNDED = Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 2})
@@ -102,8 +102,10 @@ def password(console: Console, deployment: Deployment) -> int:
 def check_settings(deployment: Deployment) -> settings.Deployment:
     """Return the deployment's settings; raises Refused with everything that is wrong with them."""
     try:
-        return settings.choose(deployment.kind, name=deployment.name or None, seed_file=deployment.seed_file)
-    except settings.SettingsError as error:
+        return validation.choose(
+            deployment.kind, name=deployment.name or None, seed_file=deployment.seed_file
+        )
+    except validation.SettingsError as error:
         raise Refused(str(error)) from error
 
 
