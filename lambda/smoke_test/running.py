@@ -54,7 +54,7 @@ def run_smoke_test(
 def _in_time(check: Callable[[Scene], str], scene: Scene) -> str:
     if scene.deadline.passed():
         raise CheckFailed(expected="the check", seen="the deadline: there was no time left for it")
-    scene.limit_statements(scene.deadline)
+    scene.limit_statements()
     return check(scene)
 
 

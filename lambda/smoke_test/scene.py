@@ -54,7 +54,7 @@ class Scene:
         writer, reader = environment.proxy_endpoint, environment.proxy_read_only_endpoint
         application = _session(environment, APPLICATION, writer, deadline)
         read_only = _session(environment, READ_ONLY, reader, deadline)
-        scene = cls(
+        return cls(
             environment=environment,
             deadline=deadline,
             application=application,
@@ -65,19 +65,17 @@ class Scene:
             reader_version=postgresql.server_version(read_only),
             before=BusinessData.settled(application),
         )
-        scene.limit_statements(deadline)
-        return scene
 
     @property
     def sessions(self) -> tuple[extensions.connection, ...]:
         """All four sessions."""
         return self.application, self.application_on_reader, self.read_only, self.read_only_on_writer
 
-    def limit_statements(self, deadline: Deadline) -> None:
-        """Let no statement outlast the deadline. A SET pins a proxied session: here four, for seconds."""
+    def limit_statements(self) -> None:
+        """Let no statement from here on outlast the deadline; they pin four proxied sessions for seconds."""
         for session in self.sessions:
             if not session.closed:
-                postgresql.limit_statements(session, seconds=deadline.remaining_seconds())
+                postgresql.limit_statements(session, seconds=self.deadline.remaining_seconds())
 
     def new_token(self) -> UUID:
         """Return a token whose order is purged in the end, whatever happens."""
@@ -98,7 +96,6 @@ class Scene:
         """Take the test's orders away, and what a broken test left an hour ago; return how many went."""
         self.application.close()  # it may be lost, which nothing tells before its next use
         self.application = _session(self.environment, APPLICATION, self.environment.proxy_endpoint, deadline)
-        self.limit_statements(deadline)
         with self.application.cursor() as cursor:
             tokens = [str(token) for token in self.tokens]
             cursor.execute("SELECT shop.purge_test_orders(%s::uuid[])", (tokens,))
@@ -117,4 +114,5 @@ def _session(
     credential = token_credential(environment, user=user, host=host)
     session = connect_with(environment, credential, host=host, deadline=deadline)
     session.autocommit = True
+    postgresql.limit_statements(session, seconds=deadline.remaining_seconds())
     return session
