@@ -1,33 +1,38 @@
 """Synthesize one deployment: cdk synth -c deployment=dev [-c name=pr-42] [-c seed_file=lines.csv.gz]."""
 
+import gc
+import sys
+
+if __name__ == "__main__":
+    gc.disable()  # a synth ends before there is garbage worth a search, which costs it a twentieth
+
 import aws_cdk as cdk
 
-from stacks import settings
-from stacks.assets import LambdaAsset, Platform
+from stacks.assets import AssetError, LambdaAsset, Platform
 from stacks.database import DatabaseStack
 from stacks.network import NetworkStack
 from stacks.schema import SchemaStack
 from stacks.settings import Deployment
+from stacks.validation import SettingsError, choose
 
 
-def wire(app: cdk.App, deployment: Deployment) -> None:
-    """Define the stacks of `deployment`, in the order in which they need each other."""
-    asset = LambdaAsset(
-        Platform.of_host() if deployment.functions.platform == "host" else Platform.of_lambda()
-    )
+def wire(app: cdk.App, deployment: Deployment, asset: LambdaAsset) -> None:
+    """Define the stacks of a deployment, in the order in which they need each other."""
     network = NetworkStack(app, "Network", deployment=deployment)
     database = DatabaseStack(app, "Database", deployment=deployment, network=network, asset=asset)
     SchemaStack(app, "Schema", deployment=deployment, database=database, asset=asset)
 
 
 def main() -> None:
-    """Synthesize what the CLI's context asks for."""
+    """Synthesize the deployment that the CLI's context asks for, or say all that is wrong with it."""
     app = cdk.App()
-    context = app.node.try_get_context
-    deployment = settings.choose(
-        context("deployment") or "dev", name=context("name"), seed_file=context("seed_file")
-    )
-    wire(app, deployment)
+    try:
+        deployment = choose(*map(app.node.try_get_context, ("deployment", "name", "seed_file")))
+        asset = LambdaAsset(Platform.named(deployment.functions.platform))
+        asset.fetch_wheels()  # here, where a failure is a sentence; inside synth it would be a traceback
+    except (SettingsError, AssetError) as error:
+        sys.exit(str(error))
+    wire(app, deployment, asset)
     app.synth()
 
 

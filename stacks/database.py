@@ -19,8 +19,9 @@ from stacks.database_function import DatabaseFunction, SharedByFunctions
 from stacks.engines import ENGINES
 from stacks.network import ISOLATED, NetworkStack
 from stacks.publishing import publish
+from stacks.regions import S3_PREFIX_LISTS
 from stacks.retention import cluster_removal, key_and_secret_removal, log_group
-from stacks.settings import S3_PREFIX_LISTS, Deployment, ServerlessV2
+from stacks.settings import Deployment, ServerlessV2
 
 APPLICATION_USER = "shop_application"
 READ_ONLY_USER = "shop_read_only"

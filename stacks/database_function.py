@@ -73,7 +73,7 @@ def function_role(
 ) -> iam.IRole:
     """Return a role that can write to its log and do what `may` states, complete from its first moment.
 
-    It cannot create a log group, so that a function that ends after its group was deleted does not bring it back
+    It cannot create a log group, so that a function that ends after its group does not bring it back
     (https://github.com/aws/aws-cdk/issues/31487); AWS's managed policies allow that.
     """
     write_own_log = iam.PolicyStatement(

@@ -22,9 +22,10 @@ class Engine:
     major_versions: Mapping[str, str]
     """Every version that a deployment may choose, with the major version that decides its parameters."""
     well_known_port: int
-    """The port that scanners try first, and that a deployment therefore may not take (Security Hub RDS.23)."""
+    """The port that scanners try first, so that no deployment may take it (Security Hub RDS.23)."""
     reserved_users: frozenset[str]
     """Names that Aurora keeps for itself, or that every attacker tries first (Security Hub RDS.24)."""
+    reserved_databases: frozenset[str]
     log_exports: tuple[str, ...]
     cluster_parameters: Mapping[str, str]
     instance_parameters: Mapping[str, str]
@@ -57,6 +58,7 @@ ENGINES: Mapping[str, Engine] = {
         major_versions={"16.11": "16", "16.13": "16", "17.7": "17", "17.9": "17"},
         well_known_port=5432,
         reserved_users=frozenset({"admin", "postgres", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "root"}),
+        reserved_databases=frozenset({"postgres", "rdsadmin", "template0", "template1"}),
         log_exports=("postgresql",),
         cluster_parameters={
             "rds.force_ssl": "1",

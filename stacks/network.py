@@ -1,4 +1,4 @@
-"""The network: isolated subnets without a route to the internet, and the two AWS services reached from them."""
+"""The network: isolated subnets without a route to the internet, and the two services reached from them."""
 
 from __future__ import annotations
 

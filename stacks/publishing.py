@@ -12,7 +12,7 @@ from stacks.settings import Deployment
 
 
 def publish(stack: cdk.Stack, deployment: Deployment, folder: str, values: Mapping[str, str]) -> None:
-    """Publish `values` under their names as outputs, and as parameters /shop/<deployment>/<folder>/<kebab-name>."""
+    """Publish `values` as outputs of these names, and as parameters /shop/<deployment>/<folder>/<name>."""
     for name, value in values.items():
         cdk.CfnOutput(stack, name, value=value)
         ssm.CfnParameter(

@@ -51,4 +51,4 @@ _RETENTION = {
     1827: logs.RetentionDays.FIVE_YEARS,
     3653: logs.RetentionDays.TEN_YEARS,
 }
-"""CloudWatch's own steps; settings.LOG_RETENTION_DAYS repeats them for those who import no CDK."""
+"""CloudWatch's own steps; validation.LOG_RETENTION_DAYS repeats them for those who import no CDK."""

@@ -1,30 +1,14 @@
-"""Every decision about a deployment, typed, frozen and checked before anything is synthesized.
+"""Every decision about a deployment, typed and frozen; validation.py says which of them contradict.
 
-`choose` is the way in: it answers with a Deployment that has no known contradiction, or raises SettingsError
-with all of its problems at once. Nothing here imports aws_cdk, so a wrong setting is refused at once.
+Nothing here imports aws_cdk, so that a wrong setting is refused at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-S3_PREFIX_LISTS: Mapping[str, str] = {
-    "ap-northeast-1": "pl-61a54008",
-    "ap-southeast-1": "pl-6fa54006",
-    "ap-southeast-2": "pl-6ca54005",
-    "eu-central-1": "pl-6ea54007",
-    "eu-north-1": "pl-c3aa4faa",
-    "eu-west-1": "pl-6da54004",
-    "eu-west-2": "pl-7ca54015",
-    "us-east-1": "pl-63a5400a",
-    "us-east-2": "pl-7ba54012",
-    "us-west-2": "pl-68a54001",
-}
-"""S3's addresses in each region that a deployment may choose, as AWS publishes them: a security group that
-lets S3 through has to name this list. `aws ec2 describe-managed-prefix-lists` shows it for another region."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +49,7 @@ class DatabaseSettings:
     master_user: str = "shop_admin"
     reader_count: int = 1
     proxy: bool = True
-    """An RDS Proxy with its default and its read-only endpoint. Without it, functions use the cluster's own."""
+    """An RDS Proxy with its default and its read-only endpoint; without it, functions use the cluster's."""
     auto_minor_version_upgrade: bool = True
     backup_retention_days: int = 7
     rotation_days: int = 30
@@ -88,7 +72,7 @@ class FunctionSettings:
 
 @dataclass(frozen=True)
 class Deployment:
-    """One complete environment."""
+    """One complete environment. All of its names follow from its own, so that many share an account."""
 
     name: str
     region: str
@@ -96,21 +80,21 @@ class Deployment:
     database: DatabaseSettings
     functions: FunctionSettings = FunctionSettings()
     retain_data: bool = False
-    """On deletion the cluster leaves a final snapshot; its key and its secret stay, so that it can be restored."""
+    """On deletion the cluster leaves a final snapshot; key and secret stay, so that it can be restored."""
     termination_protection: bool = False
     seed_file: Path | None = None
     """Invoice lines to load, .csv or .csv.gz; without it, the small sample packaged with the loader."""
 
     def stack_name(self, part: str) -> str:
-        """Return a stack's name. The other names follow it, so that any number of deployments share an account."""
+        """Return the name of one of the stacks."""
         return f"shop-{self.name}-{part}"
 
     @property
     def cluster_name(self) -> str:
         """The cluster's identifier.
 
-        A name of our own has two uses: the log group that RDS will write to can exist before it does, and a change
-        that would silently replace the cluster fails instead, because the name is taken.
+        It is ours for two reasons: the log group that RDS will write to can exist before the cluster does,
+        and a change that would silently replace the cluster fails instead, because the name is taken.
         """
         return f"shop-{self.name}"
 
@@ -147,9 +131,13 @@ DEPLOYMENTS: Mapping[str, Deployment] = {
     "local": Deployment(
         name="local",
         region="us-east-1",
-        network=NetworkSettings(cidr="10.10.0.0/16", availability_zones=_zones("us-east-1")),
+        network=NetworkSettings(
+            cidr="10.10.0.0/16", availability_zones=_zones("us-east-1"), flow_log_retention_days=1
+        ),
         database=DatabaseSettings(
-            capacity=ServerlessV2(min_capacity_acu=0.5, max_capacity_acu=1), backup_retention_days=1
+            capacity=ServerlessV2(min_capacity_acu=0.5, max_capacity_acu=1),
+            backup_retention_days=1,
+            log_retention_days=1,
         ),
         functions=FunctionSettings(platform="host", certificate_authorities="system", log_retention_days=1),
     ),
@@ -190,11 +178,4 @@ DEPLOYMENTS: Mapping[str, Deployment] = {
         termination_protection=True,
     ),
 }
-
-
-def choose(deployment: object, *, name: object = None, seed_file: object = None) -> Deployment:
-    return replace(
-        DEPLOYMENTS[str(deployment)],
-        name=str(name or deployment),
-        seed_file=Path(str(seed_file)) if seed_file else None,
-    )
+"""The deployments there are; "ephemeral" is a pattern for any number of them, each with its `-c name=`."""

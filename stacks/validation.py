@@ -1,0 +1,296 @@
+"""Settings that contradict each other, or what AWS allows, are refused before anything is synthesized.
+
+A problem names the value, the limit and the next step; all problems of a deployment come at once.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from stacks.engines import ENGINES, Engine
+from stacks.regions import S3_PREFIX_LISTS
+from stacks.settings import (
+    DEPLOYMENTS,
+    DatabaseSettings,
+    Deployment,
+    FunctionSettings,
+    Instances,
+    NetworkSettings,
+    ServerlessV2,
+)
+
+LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1827, 3653)
+"""The retentions that CloudWatch Logs offers and this project uses."""
+SEED_FILE_SUFFIXES = (".csv", ".csv.gz")
+
+
+class SettingsError(Exception):
+    """A deployment that cannot be; the message lists every problem, one to a line."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(["This deployment cannot be synthesized:", *(f"- {p}" for p in problems)]))
+        self.problems = problems
+
+
+def choose(deployment: object = None, name: object = None, seed_file: object = None) -> Deployment:
+    """Return the deployment that the context asks for; values are what `cdk -c` or cdk.json may carry.
+
+    Raises SettingsError with all problems.
+    """
+    deployment = "dev" if deployment is None else deployment
+    problems = list(_of_choice(deployment, name, seed_file))
+    if isinstance(deployment, str) and deployment in DEPLOYMENTS:
+        chosen = DEPLOYMENTS[deployment]
+        if deployment == "ephemeral" and isinstance(name, str) and name:
+            chosen = replace(chosen, name=name)
+        if isinstance(seed_file, str) and seed_file:
+            chosen = replace(chosen, seed_file=Path(seed_file).absolute())
+        problems += validate(chosen)
+    if problems:
+        raise SettingsError(problems)
+    return chosen
+
+
+def validate(deployment: Deployment) -> list[str]:
+    """Return every problem of a deployment; an empty list when it can be deployed."""
+    return [
+        *_of_name(deployment),
+        *_of_region(deployment),
+        *_of_network(deployment.network),
+        *_of_neighbours(deployment),
+        *_of_database(deployment.database),
+        *_of_functions(deployment.functions),
+        *_of_protection(deployment),
+        *_of_seed_file(deployment.seed_file),
+    ]
+
+
+def _of_choice(deployment: object, name: object, seed_file: object) -> Iterator[str]:
+    for key, value in {"deployment": deployment, "name": name, "seed_file": seed_file}.items():
+        if value is not None and not isinstance(value, str):
+            yield f"{key}={value!r}: text is expected; pass it as -c {key}=TEXT"
+    if deployment not in DEPLOYMENTS:
+        yield f"deployment={deployment!r} is not known; choose one of {', '.join(DEPLOYMENTS)}"
+    if deployment == "ephemeral" and not name:
+        yield "deployment=ephemeral needs a name, to keep its resources apart; add for example -c name=pr-42"
+    if deployment == "ephemeral" and name in DEPLOYMENTS:
+        yield f"name={name} belongs to the deployment of that name; choose another, for example -c name=pr-42"
+    if deployment in DEPLOYMENTS and deployment != "ephemeral" and name:
+        yield f"name={name} with deployment={deployment}: only ephemeral deployments are named; drop the name"
+
+
+def _of_name(deployment: Deployment) -> Iterator[str]:
+    name = deployment.name
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        yield (
+            f"name={name!r}: RDS takes lower-case letters, digits and single hyphens between them, "
+            "beginning with a letter; rename it, for example to pr-42"
+        )
+    for what, derived, longest in _derived_names(deployment):
+        if len(derived) > longest:
+            excess = len(derived) - longest
+            yield f"name={name}: {what} {derived} is longer than {longest}; shorten the name by {excess}"
+
+
+def _derived_names(deployment: Deployment) -> Iterator[tuple[str, str, int]]:
+    """Yield what is named after the deployment, its name, and AWS's limit."""
+    yield "the stack", deployment.stack_name("database"), 128
+    yield "the cluster", deployment.cluster_name, 63
+    yield "the proxy", deployment.proxy_name, 63
+    yield "the proxy's endpoint", deployment.read_only_endpoint_name, 63
+    yield "the key's alias", deployment.key_alias, 256
+    yield "the secret", deployment.secret_name, 512
+
+
+def _of_region(deployment: Deployment) -> Iterator[str]:
+    region, zones = deployment.region, deployment.network.availability_zones
+    if region not in S3_PREFIX_LISTS:
+        yield (
+            f"region={region}: its S3 prefix list is not known; choose one of {', '.join(S3_PREFIX_LISTS)} "
+            "or add it to stacks/regions.py"
+        )
+    for zone in zones:
+        if not re.fullmatch(re.escape(region) + "[a-z]", zone):
+            yield f"availability zone {zone} is not one of region {region}; name zones such as {region}a"
+
+
+def _of_network(network: NetworkSettings) -> Iterator[str]:
+    zones = network.availability_zones
+    if len(set(zones)) != len(zones):
+        yield f"availability_zones={zones} names a zone twice; name three different ones"
+    if not 3 <= len(set(zones)) <= 6:
+        yield (
+            f"availability_zones={zones}: {len(set(zones))} zones; a cluster that survives the loss of one "
+            "needs three (six at most); name them"
+        )
+    yield from _of_cidr(network.cidr)
+    yield from _of_log_retention("flow_log_retention_days", network.flow_log_retention_days)
+
+
+def _of_cidr(cidr: str) -> Iterator[str]:
+    try:
+        addresses = ipaddress.IPv4Network(cidr)
+    except ValueError as error:
+        yield f"cidr={cidr!r}: {error}; write an IPv4 network such as 10.20.0.0/16"
+        return
+    if not 16 <= addresses.prefixlen <= 22:
+        yield (
+            f"cidr={cidr}: /{addresses.prefixlen} is outside /16 to /22: AWS has no larger networks, and the "
+            "subnets of a smaller one have no room for instances, proxy and functions; choose for example /16"
+        )
+    if not any(addresses.subnet_of(private) for private in _PRIVATE_NETWORKS):
+        yield f"cidr={cidr} is not private (RFC 1918); choose a part of 10.0.0.0/8"
+
+
+_PRIVATE_NETWORKS = [ipaddress.IPv4Network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+
+
+def _of_neighbours(deployment: Deployment) -> Iterator[str]:
+    """Yield overlaps with the networks of other deployments: such networks could never be connected."""
+    kind = deployment.name if deployment.name in DEPLOYMENTS else "ephemeral"  # those share one network
+    for other_kind, other in DEPLOYMENTS.items():
+        if other_kind != kind and _overlap(deployment.network.cidr, other.network.cidr):
+            yield (
+                f"cidr={deployment.network.cidr} overlaps {other.network.cidr} of deployment {other_kind}, "
+                "so the two could never be peered; choose a network of its own"
+            )
+
+
+def _overlap(one: str, other: str) -> bool:
+    try:
+        return ipaddress.IPv4Network(one).overlaps(ipaddress.IPv4Network(other))
+    except ValueError:
+        return False  # a malformed network has its own problem
+
+
+def _of_database(database: DatabaseSettings) -> Iterator[str]:
+    engine = ENGINES.get(database.engine)
+    if engine:
+        yield from _of_engine(database, engine)
+    else:
+        yield f"engine={database.engine} is not known; choose one of {', '.join(ENGINES)}"
+    well_known = [engine.well_known_port for engine in ENGINES.values()]
+    if not 1150 <= database.port <= 65535:
+        yield f"port={database.port} is outside 1150 to 65535, Aurora's range; choose for example 15432"
+    if database.port in well_known:
+        yield f"port={database.port} is what scanners try first (Security Hub RDS.23); choose such as 15432"
+    if isinstance(database.capacity, ServerlessV2):
+        yield from _of_serverless(database.capacity, proxy=database.proxy)
+    else:
+        yield from _of_instances(database.capacity)
+    if not 0 <= database.reader_count <= 15:
+        yield f"reader_count={database.reader_count} is outside 0 to 15, Aurora's limit; choose one or two"
+    if database.proxy and database.reader_count == 0:
+        yield (
+            "reader_count=0 with proxy=True: the proxy's read-only endpoint has no reader to lead to; "
+            "set reader_count>=1 or proxy=False"
+        )
+    if not 1 <= database.backup_retention_days <= 35:
+        yield f"backup_retention_days={database.backup_retention_days} is outside 1 to 35; choose such as 7"
+    if not 1 <= database.rotation_days <= 1000:
+        yield f"rotation_days={database.rotation_days} is outside 1 to 1000; choose for example 30"
+    yield from _of_log_retention("log_retention_days of the database", database.log_retention_days)
+
+
+def _of_engine(database: DatabaseSettings, engine: Engine) -> Iterator[str]:
+    if database.engine_version not in engine.major_versions:
+        yield (
+            f"engine_version={database.engine_version} of {engine.name} is not known; choose one of "
+            f"{', '.join(engine.major_versions)} or add it to stacks/engines.py"
+        )
+    for what, value in (("master_user", database.master_user), ("database_name", database.database_name)):
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", value):
+            yield (
+                f"{what}={value!r}: up to 63 lower-case letters, digits and underscores, beginning with a "
+                "letter; rename it"
+            )
+    if database.master_user in engine.reserved_users or database.master_user.startswith(("pg_", "rds")):
+        yield (
+            f"master_user={database.master_user} is reserved, or the first that an attacker tries "
+            "(Security Hub RDS.24); choose a name such as shop_admin"
+        )
+    if database.database_name in engine.reserved_databases:
+        yield f"database_name={database.database_name} is {engine.name}'s own; choose a name such as shop"
+
+
+def _of_serverless(capacity: ServerlessV2, *, proxy: bool) -> Iterator[str]:
+    smallest, largest = capacity.min_capacity_acu, capacity.max_capacity_acu
+    for name, value, lowest in (("min_capacity_acu", smallest, 0), ("max_capacity_acu", largest, 1)):
+        if not lowest <= value <= 256 or value % 0.5 != 0:
+            yield f"{name}={value:g} is not one of {lowest} to 256 in steps of 0.5; round it"
+    if smallest > largest:
+        yield f"min_capacity_acu={smallest:g} exceeds max_capacity_acu={largest:g}; swap or raise them"
+    if smallest == 0 and proxy:
+        yield (
+            "min_capacity_acu=0 with proxy=True: RDS Proxy keeps the cluster awake; "
+            "set proxy=False or min_capacity_acu>=0.5"
+        )
+
+
+def _of_instances(capacity: Instances) -> Iterator[str]:
+    if not re.fullmatch(r"[a-z]+[0-9]+[a-z]*\.[0-9a-z]+", capacity.instance_class):
+        yield (
+            f"instance_class={capacity.instance_class!r} is not a family and a size such as r8g.large "
+            '(without "db."); correct it'
+        )
+
+
+def _of_functions(functions: FunctionSettings) -> Iterator[str]:
+    if not 1 <= functions.timeout_minutes <= 14:
+        yield (
+            f"timeout_minutes={functions.timeout_minutes} is outside 1 to 14: the custom-resource framework "
+            "around a function ends after 15 minutes, and has to answer CloudFormation; choose 14 or less"
+        )
+    if not 128 <= functions.memory_mib <= 10240:
+        yield f"memory_mib={functions.memory_mib} is outside Lambda's 128 to 10240; choose for example 512"
+    for name, value, allowed in (
+        ("platform", functions.platform, ("lambda", "host")),
+        ("certificate_authorities", functions.certificate_authorities, ("packaged", "system")),
+    ):
+        if value not in allowed:
+            yield f"{name}={value!r} is not known; choose {' or '.join(allowed)}"
+    yield from _of_log_retention("log_retention_days of the functions", functions.log_retention_days)
+
+
+def _of_log_retention(name: str, days: int) -> Iterator[str]:
+    if days not in LOG_RETENTION_DAYS:
+        allowed = ", ".join(map(str, LOG_RETENTION_DAYS))
+        yield f"{name}={days} is not a retention that CloudWatch Logs has; choose one of {allowed}"
+
+
+def _of_protection(deployment: Deployment) -> Iterator[str]:
+    """Yield what would let data be lost that are to be kept."""
+    database = deployment.database
+    if deployment.name == "production" and not deployment.retain_data:
+        yield "retain_data=False in production: destroying it would destroy its data; set retain_data=True"
+    if not deployment.retain_data:
+        return
+    if not database.deletion_protection:
+        yield "deletion_protection=False with retain_data=True: a single call could delete it; set it True"
+    if not deployment.termination_protection:
+        yield (
+            "termination_protection=False with retain_data=True: one command could delete the stacks; "
+            "set it True"
+        )
+    if database.backup_retention_days < 7:
+        yield (
+            f"backup_retention_days={database.backup_retention_days} with retain_data=True: fewer than "
+            "seven days (Security Hub RDS.50); set 7 or more"
+        )
+    if database.reader_count == 0:
+        yield "reader_count=0 with retain_data=True: losing a zone would stop the database; set 1 or more"
+
+
+def _of_seed_file(path: Path | None) -> Iterator[str]:
+    if path is None:
+        return
+    if not path.name.endswith(SEED_FILE_SUFFIXES):
+        yield f"seed_file={path}: the loader reads {' and '.join(SEED_FILE_SUFFIXES)}; convert or rename it"
+    if not path.is_file():
+        yield f"seed_file={path} is not a file that can be read; check the path"
+    elif path.stat().st_size == 0:
+        yield f"seed_file={path} is empty; leave seed_file out to load the packaged sample"
