@@ -1,0 +1,57 @@
+"""Endpoints over TLS, a function's environment for them, and what is watched while connecting."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+
+import psycopg2
+import pytest
+from aurora import credentials
+
+from tests.database.conftest import MASTER, MASTER_PASSWORD
+from tests.database.connecting.probing import SECRET
+from tests.database.endpoints import AuroraEndpoints
+
+
+@pytest.fixture
+def endpoints(postgresql_server, tmp_path):
+    with closing(AuroraEndpoints(tmp_path, writer=postgresql_server, reader=postgresql_server)) as endpoints:
+        yield endpoints
+
+
+@pytest.fixture
+def environment(endpoints, shared_database, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    return endpoints.environment(shared_database.name, ADMIN_SECRET_ARN=SECRET)
+
+
+@pytest.fixture
+def secret(monkeypatch):
+    """Secrets Manager with one secret, whose contents are given out in turn; the last one stays."""
+
+    class SecretsManager:
+        def __init__(self):
+            self.contents = [json.dumps({"username": MASTER, "password": MASTER_PASSWORD})]
+            self.reads = 0
+
+        def get_secret_value(self, **_request):
+            content = self.contents[min(self.reads, len(self.contents) - 1)]
+            self.reads += 1
+            if isinstance(content, Exception):
+                raise content
+            return {"SecretString": content}
+
+    manager = SecretsManager()
+    monkeypatch.setattr(credentials, "_secrets_manager", lambda region: manager)
+    return manager
+
+
+@pytest.fixture
+def attempts(monkeypatch):
+    """Counts the connections tried."""
+    tried = []
+    connect = psycopg2.connect
+    monkeypatch.setattr(psycopg2, "connect", lambda **options: tried.append(options) or connect(**options))
+    return tried
