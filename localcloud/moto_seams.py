@@ -39,7 +39,9 @@ def install(cloud: Cloud) -> CloudFormation:
     # skips what it does not know
     urls.url_paths = {"{0}/$": CloudFormationApi.dispatch}
     _answer_lookup_events()
+    _keep_bucket_policies_unenforced()
     _run_functions_as_processes(cloud)
+    _keep_bucket_policies_unenforced()
     return cloudformation
 
 
@@ -172,7 +174,7 @@ def _number_versions_once() -> None:
 
 
 def _keep_bucket_policies_unenforced() -> None:
-    """moto evaluates bucket policies without their conditions: one that denies plain HTTP denies everything."""
+    """moto evaluates bucket policies without conditions: one that denies plain HTTP denies everything."""
 
     def get_permission(self: Any, action: str, resource: str) -> Any:
         return PermissionResult.NEUTRAL

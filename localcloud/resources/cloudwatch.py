@@ -1,0 +1,157 @@
+"""Amazon CloudWatch: alarms and dashboards."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from moto.cloudwatch.models import (
+    CloudWatchBackend,
+    Dimension,
+    Metric,
+    MetricDataQuery,
+    MetricStat,
+    cloudwatch_backends,
+)
+
+from localcloud.resources.base import Handler, Properties, Provisioned, Request
+from localcloud.resources.on_moto import OnMoto, gone_is_deleted, tag_list
+
+_ALARM = {
+    "actions_enabled": "ActionsEnabled",
+    "alarm_actions": "AlarmActions",
+    "comparison_operator": "ComparisonOperator",
+    "datapoints_to_alarm": "DatapointsToAlarm",
+    "description": "AlarmDescription",
+    "evaluate_low_sample_count_percentile": "EvaluateLowSampleCountPercentile",
+    "evaluation_periods": "EvaluationPeriods",
+    "extended_statistic": "ExtendedStatistic",
+    "insufficient_data_actions": "InsufficientDataActions",
+    "metric_name": "MetricName",
+    "namespace": "Namespace",
+    "ok_actions": "OKActions",
+    "period": "Period",
+    "rule": "AlarmRule",
+    "statistic": "Statistic",
+    "threshold": "Threshold",
+    "threshold_metric_id": "ThresholdMetricId",
+    "treat_missing_data": "TreatMissingData",
+    "unit": "Unit",
+}
+_NUMBERS = {"datapoints_to_alarm": int, "evaluation_periods": int, "period": int, "threshold": float}
+_LISTS = ("alarm_actions", "insufficient_data_actions", "ok_actions")
+
+
+class Alarm(OnMoto):
+    """An alarm, kept and answered. No metric of AWS arrives here; SetAlarmState works."""
+
+    supported: ClassVar[frozenset[str] | None] = frozenset(
+        {*_ALARM.values(), "AlarmName", "Dimensions", "Metrics", "Tags"} - {"AlarmRule"}
+    )
+
+    def create(self, request: Request) -> Provisioned:
+        """Create the alarm; Ref yields its name."""
+        name = request.properties.get("AlarmName") or request.generated_name(longest=255)
+        return self._put(request, name)
+
+    def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
+        """Put the new alarm in the place of the old one."""
+        return self._put(request, current.physical_id)
+
+    def delete(self, request: Request, current: Provisioned) -> None:
+        """Delete the alarm."""
+        with gone_is_deleted():
+            _backend(request).delete_alarms([current.physical_id])
+
+    def _put(self, request: Request, name: str) -> Provisioned:
+        given = request.properties
+        values = {argument: given.get(key) for argument, key in _ALARM.items()}
+        values |= {
+            name: number(values[name]) for name, number in _NUMBERS.items() if values[name] is not None
+        }
+        values |= {name: values[name] or [] for name in _LISTS}
+        values["actions_enabled"] = str(given.get("ActionsEnabled", True)).lower() == "true"
+        alarm = _backend(request).put_metric_alarm(
+            name=name,
+            dimensions=_dimensions(given),
+            metric_data_queries=[_query(metric) for metric in given.get("Metrics", [])] or None,
+            tags=tag_list(given),
+            **values,
+        )
+        return Provisioned(name, {"Arn": alarm.alarm_arn})
+
+
+class CompositeAlarm(Alarm):
+    """An alarm over alarms, kept and answered."""
+
+    supported: ClassVar[frozenset[str] | None] = frozenset(
+        {
+            "ActionsEnabled",
+            "AlarmActions",
+            "AlarmDescription",
+            "AlarmName",
+            "AlarmRule",
+            "InsufficientDataActions",
+            "OKActions",
+            "Tags",
+        }
+    )
+
+
+class Dashboard(OnMoto):
+    """A dashboard, kept and answered; nobody draws it here."""
+
+    supported: ClassVar[frozenset[str] | None] = frozenset({"DashboardBody", "DashboardName"})
+    no_local_effect: ClassVar[frozenset[str]] = frozenset({"Tags"})
+
+    def create(self, request: Request) -> Provisioned:
+        """Create the dashboard; Ref yields its name."""
+        name = request.properties.get("DashboardName") or request.generated_name(longest=255)
+        _backend(request).put_dashboard(name, request.properties["DashboardBody"])
+        return Provisioned(name)
+
+    def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
+        """Put the new body."""
+        _backend(request).put_dashboard(current.physical_id, request.properties["DashboardBody"])
+        return current
+
+    def delete(self, request: Request, current: Provisioned) -> None:
+        """Delete the dashboard."""
+        with gone_is_deleted():
+            _backend(request).delete_dashboards([current.physical_id])
+
+
+def _backend(request: Request) -> CloudWatchBackend:
+    return cloudwatch_backends[request.account][request.region]
+
+
+def _dimensions(given: dict[str, Any]) -> list[Dimension]:
+    return [Dimension(one["Name"], one["Value"]) for one in given.get("Dimensions", [])]
+
+
+def _query(metric: dict[str, Any]) -> MetricDataQuery:
+    stat = metric.get("MetricStat")
+    return MetricDataQuery(
+        query_id=metric["Id"],
+        label=metric.get("Label"),
+        period=metric.get("Period"),
+        return_data=str(metric.get("ReturnData", True)).lower(),
+        expression=metric.get("Expression"),
+        metric_stat=stat and _stat(stat),
+    )
+
+
+def _stat(stat: dict[str, Any]) -> MetricStat:
+    metric = stat["Metric"]
+    return MetricStat(
+        metric=Metric(metric.get("MetricName"), metric.get("Namespace"), _dimensions(metric)),
+        period=stat["Period"],
+        stat=stat["Stat"],
+        unit=stat.get("Unit"),
+    )
+
+
+HANDLERS: dict[str, Handler] = {
+    "AWS::CloudWatch::Alarm": Alarm(),
+    "AWS::CloudWatch::CompositeAlarm": CompositeAlarm(),
+    "AWS::CloudWatch::Dashboard": Dashboard(),
+}

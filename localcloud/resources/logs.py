@@ -1,0 +1,134 @@
+"""Amazon CloudWatch Logs: groups, streams, filters, resource policies."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from moto.logs.models import LogsBackend, logs_backends
+
+from localcloud.resources.base import Handler, Properties, Provisioned, Request
+from localcloud.resources.on_moto import OnMoto, document, gone_is_deleted, removed_tags, tag_map
+
+
+class LogGroup(OnMoto):
+    """A log group; what functions write is in it."""
+
+    supported: ClassVar[frozenset[str] | None] = frozenset(
+        {"KmsKeyId", "LogGroupName", "RetentionInDays", "Tags"}
+    )
+    no_local_effect: ClassVar[frozenset[str]] = frozenset(
+        {"DataProtectionPolicy", "FieldIndexPolicies", "LogGroupClass"}
+    )
+
+    def create(self, request: Request) -> Provisioned:
+        """Create the group; Ref yields its name."""
+        given = request.properties
+        name = given.get("LogGroupName") or request.generated_name(longest=512)
+        group = _backend(request).create_log_group(name, tag_map(given), kmsKeyId=given.get("KmsKeyId"))
+        return self.update(request, Provisioned(name, {"Arn": f"{group.arn}:*"}), {})
+
+    def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
+        """Bring key, retention and tags to what the template says."""
+        backend, given, name = _backend(request), request.properties, current.physical_id
+        group = backend.groups[name]
+        group.kms_key_id = given.get("KmsKeyId")
+        if "RetentionInDays" in given:
+            backend.put_retention_policy(name, str(given["RetentionInDays"]))
+        elif "RetentionInDays" in previous:
+            backend.delete_retention_policy(name)
+        backend.untag_log_group(name, removed_tags(previous, given))
+        backend.tag_log_group(name, tag_map(given))
+        return current
+
+    def delete(self, request: Request, current: Provisioned) -> None:
+        """Delete the group with its streams."""
+        with gone_is_deleted():
+            _backend(request).delete_log_group(current.physical_id)
+
+
+class LogStream(OnMoto):
+    """A stream of a group."""
+
+    supported: ClassVar[frozenset[str] | None] = frozenset({"LogGroupName", "LogStreamName"})
+
+    def create(self, request: Request) -> Provisioned:
+        """Create the stream; Ref yields its name."""
+        name = request.properties.get("LogStreamName") or request.generated_name(longest=512)
+        _backend(request).create_log_stream(request.properties["LogGroupName"], name)
+        return Provisioned(name)
+
+    def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
+        """Nothing of it changes in place."""
+        return current
+
+    def delete(self, request: Request, current: Provisioned) -> None:
+        """Delete the stream."""
+        with gone_is_deleted():
+            _backend(request).delete_log_stream(request.properties["LogGroupName"], current.physical_id)
+
+
+class MetricFilter(OnMoto):
+    """A filter, kept and answered. It counts nothing here."""
+
+    supported: ClassVar[frozenset[str] | None] = frozenset(
+        {"FilterName", "FilterPattern", "LogGroupName", "MetricTransformations"}
+    )
+
+    def create(self, request: Request) -> Provisioned:
+        """Create the filter; Ref yields its name."""
+        name = request.properties.get("FilterName") or request.generated_name(longest=512)
+        return self._put(request, name)
+
+    def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
+        """Put the new filter in the place of the old one."""
+        return self._put(request, current.physical_id)
+
+    def delete(self, request: Request, current: Provisioned) -> None:
+        """Delete the filter."""
+        with gone_is_deleted():
+            group = request.properties["LogGroupName"]
+            _backend(request).delete_metric_filter(current.physical_id, group)
+
+    def _put(self, request: Request, name: str) -> Provisioned:
+        given = request.properties
+        transformations = [
+            {key[0].lower() + key[1:]: value for key, value in one.items()}
+            for one in given["MetricTransformations"]
+        ]
+        _backend(request).put_metric_filter(
+            name, given["FilterPattern"], given["LogGroupName"], transformations
+        )
+        return Provisioned(name)
+
+
+class ResourcePolicy(OnMoto):
+    """Which services may write logs, kept and answered."""
+
+    supported: ClassVar[frozenset[str] | None] = frozenset({"PolicyDocument", "PolicyName"})
+
+    def create(self, request: Request) -> Provisioned:
+        """Put the policy; Ref yields its name."""
+        name = request.properties["PolicyName"]
+        _backend(request).put_resource_policy(name, document(request.properties["PolicyDocument"]))
+        return Provisioned(name)
+
+    def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
+        """Put the new policy."""
+        return self.create(request)
+
+    def delete(self, request: Request, current: Provisioned) -> None:
+        """Delete the policy."""
+        with gone_is_deleted():
+            _backend(request).delete_resource_policy(current.physical_id)
+
+
+def _backend(request: Request) -> LogsBackend:
+    return logs_backends[request.account][request.region]
+
+
+HANDLERS: dict[str, Handler] = {
+    "AWS::Logs::LogGroup": LogGroup(),
+    "AWS::Logs::LogStream": LogStream(),
+    "AWS::Logs::MetricFilter": MetricFilter(),
+    "AWS::Logs::ResourcePolicy": ResourcePolicy(),
+}
