@@ -26,8 +26,8 @@ class TokenCheck:
     host: str
     port: int
     region: str
-    account: str
-    resource_id: str
+    resource_arn: Callable[[str], str]
+    """Of a database user, as policies for rds-db:connect name it."""
     key_of: KeyLookup
 
     def verify(self, user: str, token: str) -> None:
@@ -35,10 +35,6 @@ class TokenCheck:
         expected = Expected(self.host, self.port, user, self.region)
         principal = iam_tokens.verify(token, expected, self.key_of)
         iam_tokens.authorize(principal, self.resource_arn(user))
-
-    def resource_arn(self, user: str) -> str:
-        """The database user, as policies for rds-db:connect name it."""
-        return f"arn:aws:rds-db:{self.region}:{self.account}:dbuser:{self.resource_id}/{user}"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -166,6 +167,7 @@ class PostgresqlCluster:
                 instance.iam.close()
             self._instances.clear()
             self._primary.remove()
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     def _hand_over(self, successor: Instance) -> None:
         """This reader becomes the writer with all that was committed; the other readers follow it."""

@@ -55,11 +55,16 @@ def forces_tls(parameters: Mapping[str, str], *, major: int) -> bool:
     return is_true(parameters.get(FORCE_SSL, "1" if major >= 17 else "0"))
 
 
-def localize(parameters: Mapping[str, str], programs: Programs) -> LocalParameters:
-    """Sort the parameters of a group; ParameterRefused names all those that nobody may change, at once."""
+def refuse_fixed(parameters: Mapping[str, str]) -> None:
+    """ParameterRefused for the parameters that nobody may change; it names all of them."""
     fixed = sorted(name for name in parameters if name.lower() in _FIXED)
     if fixed:
         raise ParameterRefused(f"The parameter {', '.join(fixed)} cannot be modified.")
+
+
+def localize(parameters: Mapping[str, str], programs: Programs) -> LocalParameters:
+    """Sort the parameters of a group; ParameterRefused for what nobody may change."""
+    refuse_fixed(parameters)
     preloaded = _libraries(parameters.get(_PRELOAD, ""))
     installed = [library for library in preloaded if programs.has_library(library)]
     result = LocalParameters()

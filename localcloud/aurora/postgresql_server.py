@@ -14,9 +14,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg2
@@ -79,24 +79,25 @@ class PostgresqlServer:
         `durable` survives a crash of the machine too; without it only a crash of the server.
         """
         _create_directory(directory)
-        programs = Programs.find(major).reachable_in(directory)
-        programs.run(
-            "initdb",
-            f"--pgdata={directory / 'data'}",
-            f"--username={SUPERUSER}",
-            "--encoding=UTF8",
-            f"--locale={'C.UTF-8' if sys.platform == 'linux' else 'en_US.UTF-8'}",
-            "--auth=trust",  # replaced by our own rules before the first start
-            "--no-sync",
-            "--no-instructions",
-        )
-        server = cls(directory, programs, {**({} if durable else NOT_DURABLE), **(parameters or {})})
-        server.start()
-        server._create_roles(master_user, master_password)
-        if database is not None:
-            server.execute(
-                SQL("CREATE DATABASE {} OWNER {}").format(Identifier(database), Identifier(master_user))
+        with _removed_on_failure(directory) as built:
+            programs = Programs.find(major).reachable_in(directory)
+            programs.run(
+                "initdb",
+                f"--pgdata={directory / 'data'}",
+                f"--username={SUPERUSER}",
+                "--encoding=UTF8",
+                f"--locale={'C.UTF-8' if sys.platform == 'linux' else 'en_US.UTF-8'}",
+                "--auth=trust",  # replaced by our own rules before the first start
+                "--no-sync",
+                "--no-instructions",
             )
+            server = cls(directory, programs, {**({} if durable else NOT_DURABLE), **(parameters or {})})
+            built.append(server)
+            server.start()
+            server._create_roles(master_user, master_password)
+            if database is not None:
+                owned = SQL("CREATE DATABASE {} OWNER {}")
+                server.execute(owned.format(Identifier(database), Identifier(master_user)))
         return server
 
     @classmethod
@@ -108,25 +109,27 @@ class PostgresqlServer:
         Its settings are the primary's unless `parameters` gives its own.
         """
         _create_directory(directory)
-        primary.programs.run(
-            "pg_basebackup",
-            f"--pgdata={directory / 'data'}",
-            f"--host={primary.socket_directory}",
-            f"--port={primary.port}",
-            f"--username={SUPERUSER}",
-            "--no-password",
-            "--checkpoint=fast",
-            "--wal-method=stream",
-            "--no-sync",
-            "--no-manifest",
-            timeout_seconds=600,
-        )
-        signal_file = directory / "data" / "standby.signal"
-        signal_file.touch()
-        _give_away(signal_file)
-        settings = primary._settings if parameters is None else {**primary._durability, **parameters}
-        reader = cls(directory, primary.programs, settings, primary=primary)
-        reader.start()
+        with _removed_on_failure(directory) as built:
+            primary.programs.run(
+                "pg_basebackup",
+                f"--pgdata={directory / 'data'}",
+                f"--host={primary.socket_directory}",
+                f"--port={primary.port}",
+                f"--username={SUPERUSER}",
+                "--no-password",
+                "--checkpoint=fast",
+                "--wal-method=stream",
+                "--no-sync",
+                "--no-manifest",
+                timeout_seconds=600,
+            )
+            signal_file = directory / "data" / "standby.signal"
+            signal_file.touch()
+            _give_away(signal_file)
+            settings = primary._settings if parameters is None else {**primary._durability, **parameters}
+            reader = cls(directory, primary.programs, settings, primary=primary)
+            built.append(reader)
+            reader.start()
         return reader
 
     @property
@@ -336,6 +339,19 @@ class PostgresqlServer:
 
 
 _as_text = extensions.new_type(tuple(extensions.string_types), "TEXT", lambda value, _cursor: value)
+
+
+@contextmanager
+def _removed_on_failure(directory: Path) -> Iterator[list[PostgresqlServer]]:
+    """What was built so far goes when the building fails."""
+    built: list[PostgresqlServer] = []
+    try:
+        yield built
+    except BaseException:
+        for server in built:
+            server.stop("immediate")
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
 
 
 def _create_directory(directory: Path) -> None:

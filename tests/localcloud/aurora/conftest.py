@@ -7,15 +7,21 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 import psycopg2
 import pytest
+from moto.ec2.models import ec2_backends
 
+from localcloud import moto_aurora_seams
 from localcloud.aurora.certificates import CertificateAuthority
 from localcloud.aurora.endpoint import Endpoint, Endpoints, Gate
 from localcloud.aurora.gates import ClusterGate, TokenCheck
 from localcloud.aurora.postgresql_cluster import PostgresqlCluster
+from localcloud.cloud import Cloud
+from localcloud.resources import handler
+from localcloud.resources.base import Provisioned, Request
 
 MAJOR = 16
 MASTER, PASSWORD = "shop_admin", "it's a 'secret' \\ with 100% ümläuts"
@@ -134,14 +140,14 @@ class Opener:
         choose = (lambda: cluster.next_reader() or cluster.writer) if readers else (lambda: cluster.writer)
         return self.gate(lambda tokens: ClusterGate(cluster, choose, tokens, lambda: iam))
 
-    def gate(self, make_gate: "object", resource_id: str = "cluster-LOCAL") -> Place:
+    def gate(self, make_gate) -> Place:
         host, port = (
             f"127.{random.randrange(1, 255)}.{random.randrange(1, 255)}.{random.randrange(2, 255)}",
             0,
         )
         with socket.create_server((host, 0)) as probe:
             port = probe.getsockname()[1]
-        gate: Gate = make_gate(TokenCheck(host, port, REGION, ACCOUNT, resource_id, key_of))
+        gate: Gate = make_gate(TokenCheck(host, port, REGION, lambda user: user, key_of))
         endpoint = self._endpoints.listen(host, port, tls=self._authority.server_context(host), gate=gate)
         self._open.append(endpoint)
         return Place(endpoint, host, port, self._authority)
@@ -149,3 +155,79 @@ class Opener:
     def close(self) -> None:
         for endpoint in self._open:
             endpoint.close()
+
+
+@pytest.fixture
+def cloud(passable_directory: Path) -> Iterator[Cloud]:
+    directory = Path(tempfile.mkdtemp(dir=passable_directory))
+    directory.chmod(0o711)
+    with socket.create_server(("127.0.0.1", 0)) as claimed:  # held: no other test's cloud has its addresses
+        cloud = Cloud(port=claimed.getsockname()[1], directory=directory, region=REGION)
+        moto_aurora_seams.install(cloud)
+        try:
+            yield cloud
+        finally:
+            cloud.shut_down()
+
+
+class Stack:
+    """Creates, updates and deletes single resources as the engine does, without a template."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self._existing: dict[str, tuple[str, dict[str, Any], Provisioned]] = {}
+
+    def create(self, resource_type: str, logical_id: str, **properties: Any) -> Provisioned:
+        provisioned = handler(resource_type).create(self._request(resource_type, logical_id, properties))
+        self._existing[logical_id] = (resource_type, properties, provisioned)
+        return provisioned
+
+    def update(self, logical_id: str, **changes: Any) -> Provisioned:
+        resource_type, previous, current = self._existing[logical_id]
+        properties = {**previous, **changes}
+        request = self._request(resource_type, logical_id, properties)
+        provisioned = handler(resource_type).update(request, current, previous)
+        self._existing[logical_id] = (resource_type, properties, provisioned)
+        return provisioned
+
+    def delete(self, logical_id: str) -> None:
+        resource_type, properties, provisioned = self._existing[logical_id]
+        handler(resource_type).delete(self._request(resource_type, logical_id, properties), provisioned)
+        del self._existing[logical_id]
+
+    def snapshot(self, logical_id: str) -> str:
+        resource_type, properties, provisioned = self._existing[logical_id]
+        return handler(resource_type).snapshot(
+            self._request(resource_type, logical_id, properties), provisioned
+        )
+
+    def delete_all(self) -> None:
+        for logical_id in reversed(list(self._existing)):
+            if self._existing[logical_id][0] == "AWS::RDS::DBCluster":
+                self.update(logical_id, DeletionProtection=False)
+            self.delete(logical_id)
+
+    def _request(self, resource_type: str, logical_id: str, properties: dict[str, Any]) -> Request:
+        return Request(
+            resource_type, logical_id, properties, "arn:stack", "shop-test", ACCOUNT, REGION, self.cloud
+        )
+
+
+@pytest.fixture
+def stack(cloud: Cloud) -> Iterator[Stack]:
+    stack = Stack(cloud)
+    yield stack
+    stack.delete_all()
+
+
+@pytest.fixture
+def subnets() -> Iterator[list[str]]:
+    ec2 = ec2_backends[ACCOUNT][REGION]
+    vpc = ec2.create_vpc("10.9.0.0/16")
+    made = [
+        ec2.create_subnet(vpc.id, f"10.9.{n}.0/24", availability_zone=f"{REGION}{zone}").id
+        for n, zone in enumerate("ab")
+    ]
+    yield made
+    for subnet in made:
+        ec2.delete_subnet(subnet)

@@ -51,6 +51,7 @@ def test_psql_verifies_the_endpoint(opened, cluster):
         capture_output=True,
         text=True,
         timeout=30,
+        check=False,
     )
     assert (done.stdout, done.stderr) == ("42\n", "")
 
@@ -94,7 +95,7 @@ def test_plaintext_passes_where_it_is_not_refused(opened, cluster):
     try:
         cluster.change_parameters({"rds.force_ssl": "0"})
         assert answer(place.connect(MASTER, PASSWORD, sslmode="disable"), "SELECT 1") == 1
-        with pytest.raises(psycopg2.OperationalError, match="no pg_hba.conf entry"):  # tokens stay encrypted
+        with pytest.raises(psycopg2.OperationalError, match="no pg_hba"):  # tokens stay encrypted
             place.connect("token_user", place.token("token_user"), sslmode="disable")
     finally:
         cluster.change_parameters({"rds.force_ssl": "1"})
@@ -110,7 +111,7 @@ def test_plaintext_data_before_the_handshake_is_not_taken_for_encrypted(opened, 
 def test_a_wrong_password_is_refused_by_the_server(opened, cluster):
     place = opened.cluster(cluster)
     with pytest.raises(
-        psycopg2.OperationalError, match='password authentication failed for user "password_user"'
+        psycopg2.OperationalError, match=r'password authentication failed for user "password_user"'
     ):
         place.connect("password_user", "a wrong one")
 
@@ -185,7 +186,11 @@ def test_a_statement_is_cancelled_on_the_server_where_it_runs(opened, cluster, r
         parameters = psycopg2.extensions.make_dsn(**connection.get_dsn_parameters(), password=PASSWORD)
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", CANCELLING, parameters], capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", CANCELLING, parameters],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert done.stdout == "cancelled\n", done.stderr
     assert time.monotonic() - started < 10

@@ -91,7 +91,7 @@ def test_a_token_holds_for_fifteen_minutes(age_seconds, holds):
     if holds:
         assert verify(good, EXPECTED, key_of, now=now) == KEY.role_arn
     else:
-        with pytest.raises(TokenRefused, match="expired|ahead"):
+        with pytest.raises(TokenRefused, match=r"expired|ahead"):
             verify(good, EXPECTED, key_of, now=now)
 
 

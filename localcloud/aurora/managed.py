@@ -1,0 +1,257 @@
+"""Clusters and proxies as RDS manages them: each with addresses of its own, open endpoints and an end."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from localcloud.aurora.certificates import CertificateAuthority
+from localcloud.aurora.endpoint import Endpoint, Endpoints, Gate
+from localcloud.aurora.gates import ClusterGate, TokenCheck
+from localcloud.aurora.iam_tokens import KeyLookup
+from localcloud.aurora.postgresql_cluster import Instance, PostgresqlCluster
+from localcloud.aurora.proxy import Proxy, ProxyGate
+from localcloud.functions import credentials
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from localcloud.cloud import Cloud
+
+
+class AuroraService:
+    """All clusters and proxies of one cloud; nothing of them is left when the cloud ends."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._authority = CertificateAuthority.of(cloud)
+        self._endpoints = Endpoints.of(cloud)
+        self._numbers = itertools.count(1)
+        self.clusters: dict[str, ManagedCluster] = {}
+        self.proxies: dict[str, ManagedProxy] = {}
+        cloud.on_shutdown(self.close)
+
+    @classmethod
+    def of(cls, cloud: Cloud) -> AuroraService:
+        """The service of a cloud."""
+        return cloud.part(cls, cls)
+
+    @property
+    def key_of(self) -> KeyLookup:
+        """Whose keys the endpoints take tokens of: sessions of the local STS."""
+        return credentials.secret_of
+
+    def next_directory(self) -> Path:
+        """A directory for a cluster that is not there yet; short, for the sockets in it."""
+        return self._cloud.directory / f"db{next(self._numbers)}"
+
+    def place(self, title: str) -> Place:
+        """An address for an endpoint, not open yet; `title` is what `status` calls it."""
+        return Place(title, self._cloud.addresses.allocate(), self._cloud, self._authority, self._endpoints)
+
+    def close(self) -> None:
+        """End every proxy and every cluster."""
+        for proxy in list(self.proxies.values()):
+            proxy.close()
+        for cluster in list(self.clusters.values()):
+            cluster.close()
+
+
+@dataclass
+class Place:
+    """An address that an endpoint has from its creation on, open or not."""
+
+    title: str
+    address: str
+    _cloud: Cloud
+    _authority: CertificateAuthority
+    _endpoints: Endpoints
+    _endpoint: Endpoint | None = None
+
+    def open(self, port: int, gate: Gate) -> None:
+        """Clients reach it."""
+        self.shut()
+        tls = self._authority.server_context(self.address)
+        self._endpoint = self._endpoints.listen(self.address, port, tls=tls, gate=gate)
+        self._cloud.endpoints[self.title] = f"{self.address}:{port}"
+
+    def shut(self) -> None:
+        """Clients do not reach it; the address stays."""
+        if self._endpoint is not None:
+            self._endpoint.close()
+            self._endpoint = None
+            self._cloud.endpoints.pop(self.title, None)
+
+    def give_up(self) -> None:
+        """Neither endpoint nor address is ours any more."""
+        self.shut()
+        self._cloud.addresses.release(self.address)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Where a resource of RDS belongs and what policies call it."""
+
+    region: str
+    account: str
+    resource_id: str
+
+    def tokens(self, host: str, port: int, key_of: KeyLookup) -> TokenCheck:
+        """What tokens for one of its endpoints have to say."""
+        return TokenCheck(host, port, self.region, self.database_user_arn, key_of)
+
+    def database_user_arn(self, user: str) -> str:
+        """A database user, as policies for rds-db:connect name it."""
+        return f"arn:aws:rds-db:{self.region}:{self.account}:dbuser:{self.resource_id}/{user}"
+
+
+class ManagedCluster:
+    """A cluster with its writer's, its readers' and its instances' endpoints."""
+
+    def __init__(
+        self,
+        service: AuroraService,
+        identifier: str,
+        cluster: PostgresqlCluster,
+        identity: Identity,
+        *,
+        port: int,
+        database: str | None,
+        iam_enabled: bool,
+    ) -> None:
+        self._service = service
+        self.identifier = identifier
+        self.cluster = cluster
+        self.identity = identity
+        self.port = port
+        self.database = database
+        self.iam_enabled = iam_enabled
+        self._lock = threading.Lock()
+        self._writer = service.place(f"cluster {identifier}, writer")
+        self._readers = service.place(f"cluster {identifier}, readers")
+        self._instances: dict[str, Place] = {}
+        service.clusters[identifier] = self
+        self.open(port)
+
+    @property
+    def writer_address(self) -> str:
+        """The cluster endpoint's host."""
+        return self._writer.address
+
+    @property
+    def reader_address(self) -> str:
+        """The reader endpoint's host."""
+        return self._readers.address
+
+    def instance_address(self, name: str) -> str:
+        """The instance endpoint's host."""
+        return self._instances[name].address
+
+    def open(self, port: int) -> None:
+        """All endpoints listen on this port."""
+        self.port = port
+        self._open(self._writer, lambda: self.cluster.writer)
+        # without a reader the readers' endpoint leads to the writer, as on Aurora
+        self._open(self._readers, lambda: self.cluster.next_reader() or self.cluster.writer)
+        for name in list(self._instances):
+            self._open_instance(name)
+
+    def add_instance(self, name: str, parameters: Mapping[str, str], *, promotion_tier: int) -> None:
+        """A new instance serves at an endpoint of its own."""
+        self.cluster.add_instance(name, parameters, promotion_tier=promotion_tier)
+        with self._lock:
+            self._instances[name] = self._service.place(f"instance {name}")
+            self._open_instance(name)
+
+    def remove_instance(self, name: str) -> None:
+        """The instance and its endpoint are gone; the data stay."""
+        self.cluster.remove_instance(name)
+        with self._lock:
+            place = self._instances.pop(name, None)
+        if place:
+            place.give_up()
+
+    def close(self) -> None:
+        """Endpoints, instances and data are gone."""
+        for place in (self._writer, self._readers, *self._instances.values()):
+            place.give_up()
+        self._instances.clear()
+        self.cluster.close()
+        self._service.clusters.pop(self.identifier, None)
+
+    def _open_instance(self, name: str) -> None:
+        self._open(self._instances[name], lambda: self.cluster.instance(name))
+
+    def _open(self, place: Place, choose: Callable[[], Instance | None]) -> None:
+        tokens = self.identity.tokens(place.address, self.port, self._service.key_of)
+        place.open(self.port, ClusterGate(self.cluster, choose, tokens, lambda: self.iam_enabled))
+
+
+@dataclass
+class ProxyEndpoint:
+    """One endpoint of a proxy, by name; the default one has the name "default"."""
+
+    name: str
+    place: Place
+    read_only: bool
+
+
+class ManagedProxy:
+    """A proxy with its endpoints; they open once a target group names the cluster."""
+
+    def __init__(self, service: AuroraService, proxy: Proxy, identity: Identity) -> None:
+        self._service = service
+        self.proxy = proxy
+        self.identity = identity
+        self._target: ManagedCluster | None = None
+        self._endpoints: dict[str, ProxyEndpoint] = {}
+        self.further: dict[str, dict[str, Any]] = {}
+        """What DescribeDBProxyEndpoints says of the endpoints beside the default one."""
+        self._lock = threading.Lock()
+        service.proxies[proxy.name] = self
+        self.default_address = self.add_endpoint("default", read_only=False)
+
+    def add_endpoint(self, name: str, *, read_only: bool) -> str:
+        """The new endpoint's host."""
+        kind = "read-only" if read_only else "read-write"
+        place = self._service.place(f"proxy {self.proxy.name}, {name}, {kind}")
+        with self._lock:
+            self._endpoints[name] = endpoint = ProxyEndpoint(name, place, read_only)
+            self._open(endpoint)
+        return place.address
+
+    def remove_endpoint(self, name: str) -> None:
+        """The endpoint is gone."""
+        with self._lock:
+            endpoint = self._endpoints.pop(name, None)
+            self.further.pop(name, None)
+        if endpoint:
+            endpoint.place.give_up()
+
+    def lead_to(self, target: ManagedCluster | None) -> None:
+        """All endpoints lead to this cluster, on its port; to None they are shut."""
+        with self._lock:
+            self._target = target
+            self.proxy.cluster = target.cluster if target else None
+            if target:
+                self.proxy.cluster_resource_arn = target.identity.database_user_arn
+            for endpoint in self._endpoints.values():
+                self._open(endpoint)
+
+    def close(self) -> None:
+        """All endpoints are gone."""
+        for name in list(self._endpoints):
+            self.remove_endpoint(name)
+        self._service.proxies.pop(self.proxy.name, None)
+
+    def _open(self, endpoint: ProxyEndpoint) -> None:
+        place = endpoint.place
+        if self._target is None:
+            place.shut()
+            return
+        port = self._target.port
+        tokens = self.identity.tokens(place.address, port, self._service.key_of)
+        place.open(port, ProxyGate(self.proxy, tokens, read_only=endpoint.read_only))

@@ -1,0 +1,285 @@
+"""AWS::RDS::DBCluster: a record in moto and a real cluster behind it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import string
+from typing import Any, ClassVar
+
+from moto.secretsmanager.models import secretsmanager_backends
+
+from localcloud import moto_aurora_seams
+from localcloud.aurora.managed import AuroraService, Identity, ManagedCluster
+from localcloud.aurora.postgresql_cluster import PostgresqlCluster
+from localcloud.aurora.postgresql_programs import ProgramFailed
+from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
+from localcloud.resources.on_moto import gone_is_deleted, tag_list
+from localcloud.resources.rds_records import (
+    backend,
+    cluster_parameters,
+    flag,
+    moto_arguments,
+    tell_what_has_no_effect,
+)
+
+_ENGINES = {"aurora-postgresql": PostgresqlCluster}
+_DEFAULT_VERSION = "16.13"
+_DEFAULT_PORT = 5432
+
+# Recorded in moto, so that DescribeDBClusters shows them.
+_RECORDED = (
+    "AvailabilityZones", "BackupRetentionPeriod", "CopyTagsToSnapshot", "DBSubnetGroupName",
+    "DeletionProtection", "EnableCloudwatchLogsExports", "KmsKeyId", "PreferredBackupWindow",
+    "PreferredMaintenanceWindow", "ServerlessV2ScalingConfiguration", "StorageEncrypted", "StorageType",
+    "VpcSecurityGroupIds", "AutoMinorVersionUpgrade",
+)  # fmt: skip
+
+
+class Cluster(Handler):
+    """Data, master user and endpoints come with the cluster; it serves when it has an instance."""
+
+    supported: ClassVar[frozenset[str] | None] = frozenset(
+        {
+            "DatabaseName", "DBClusterIdentifier", "DBClusterParameterGroupName", "DBSubnetGroupName",
+            "DeletionProtection", "EnableIAMDatabaseAuthentication", "Engine", "EngineVersion",
+            "ManageMasterUserPassword", "MasterUserPassword", "MasterUserSecret", "MasterUsername", "Port",
+            "Tags", "VpcSecurityGroupIds",
+        }
+    )  # fmt: skip
+    no_local_effect: ClassVar[frozenset[str]] = frozenset(
+        {
+            "AutoMinorVersionUpgrade", "AvailabilityZones", "BackupRetentionPeriod", "CopyTagsToSnapshot",
+            "DatabaseInsightsMode", "DBInstanceParameterGroupName", "DeleteAutomatedBackups",
+            "EnableCloudwatchLogsExports", "EnableHttpEndpoint", "EnableLocalWriteForwarding",
+            "EngineLifecycleSupport", "EngineMode", "KmsKeyId", "MonitoringInterval", "MonitoringRoleArn",
+            "NetworkType", "PerformanceInsightsEnabled", "PerformanceInsightsKmsKeyId",
+            "PerformanceInsightsRetentionPeriod", "PreferredBackupWindow", "PreferredMaintenanceWindow",
+            "PubliclyAccessible", "ServerlessV2ScalingConfiguration", "StorageEncrypted", "StorageType",
+        }
+    )  # fmt: skip
+
+    replaced_by: ClassVar[frozenset[str]] = frozenset({"Engine", "MasterUsername"})
+
+    def create(self, request: Request) -> Provisioned:
+        """Create the record, the data and the endpoints."""
+        given = request.properties
+        engine = _engine(given)
+        identifier = (given.get("DBClusterIdentifier") or request.generated_name(longest=63)).lower()
+        if identifier in backend(request).clusters:
+            raise ResourceFailed(f"DB Cluster already exists: {identifier}")
+        password = _new_password() if flag(given, "ManageMasterUserPassword") else given["MasterUserPassword"]
+        record = _record(request, identifier, password)
+        try:
+            managed = _start(request, engine, identifier, password, record.db_cluster_resource_id)
+        except Exception:
+            _forget(request, identifier)
+            raise
+        moto_aurora_seams.show_cluster_endpoints(record, managed.writer_address, managed.reader_address)
+        return Provisioned(identifier, _attributes(record, managed), managed)
+
+    def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
+        """Bring password, parameters, port and record to what the template says."""
+        given, managed = request.properties, _managed(current)
+        record = backend(request).clusters[current.physical_id]
+        _refuse_major_upgrade(given, managed)
+        group = given.get("DBClusterParameterGroupName")
+        if group != previous.get("DBClusterParameterGroupName"):
+            parameters = cluster_parameters(request, group)
+            tell_what_has_no_effect(managed.identifier, managed.cluster.without_effect(parameters))
+            managed.cluster.change_parameters(parameters)
+        _change_password(request, record, managed, previous)
+        if _port(given) != managed.port:
+            managed.open(_port(given))
+        managed.iam_enabled = flag(given, "EnableIAMDatabaseAuthentication")
+        _modify(record, given)
+        return Provisioned(current.physical_id, _attributes(record, managed), managed)
+
+    def delete(self, request: Request, current: Provisioned) -> None:
+        """Delete the data with the cluster; a protected cluster, or one with instances, is left alone."""
+        with gone_is_deleted():
+            backend(request).delete_db_cluster(current.physical_id)
+        _forget_automated_snapshots(request, current.physical_id)
+        _managed(current).close()
+
+    def snapshot(self, request: Request, current: Provisioned) -> str:
+        """Keep a record of a snapshot. It holds no data."""
+        if backend(request).clusters[current.physical_id].deletion_protection:
+            raise ResourceFailed(
+                "Cannot delete protected Cluster, please disable deletion protection and try again."
+            )
+        name = request.generated_name(longest=255, lower=True)
+        backend(request).create_db_cluster_snapshot(current.physical_id, name)
+        return name
+
+
+def _engine(given: Properties) -> type[PostgresqlCluster]:
+    engine = given.get("Engine", "")
+    if engine not in _ENGINES:
+        raise ResourceFailed(
+            f"Engine {engine}: no real engine stands behind it in the local cloud yet; there is one for"
+            f" {', '.join(_ENGINES)}"
+        )
+    return _ENGINES[engine]
+
+
+def _version(given: Properties) -> str:
+    return str(given.get("EngineVersion") or _DEFAULT_VERSION)
+
+
+def _major(given: Properties) -> int:
+    version = _version(given)
+    major, _, _ = version.partition(".")
+    if not major.isdecimal():
+        raise ResourceFailed(f"Cannot find version {version} for {given['Engine']}")
+    return int(major)
+
+
+def _port(given: Properties) -> int:
+    return int(given.get("Port") or _DEFAULT_PORT)
+
+
+def _record(request: Request, identifier: str, password: str) -> Any:
+    given = request.properties
+    managed_password = flag(given, "ManageMasterUserPassword")
+    record = backend(request).create_db_cluster(
+        {
+            **moto_arguments(given, _RECORDED),
+            "db_cluster_identifier": identifier,
+            "engine": given["Engine"],
+            "engine_version": _version(given),
+            "master_username": given.get("MasterUsername"),
+            "master_user_password": None if managed_password else password,
+            "manage_master_user_password": managed_password,
+            "master_user_secret_kms_key_id": given.get("MasterUserSecret", {}).get("KmsKeyId"),
+            "database_name": given.get("DatabaseName"),
+            "db_cluster_parameter_group_name": given.get("DBClusterParameterGroupName"),
+            "port": _port(given),
+            "enable_iam_database_authentication": flag(given, "EnableIAMDatabaseAuthentication"),
+            "tags": tag_list(given),
+        }
+    )
+    if managed_password:
+        _put_managed_password(request, record, password)
+    return record
+
+
+def _start(
+    request: Request, engine: type[PostgresqlCluster], identifier: str, password: str, resource_id: str
+) -> ManagedCluster:
+    given, service = request.properties, AuroraService.of(request.cloud)
+    parameters = cluster_parameters(request, given.get("DBClusterParameterGroupName"))
+    directory = service.next_directory()
+    try:
+        cluster = engine(
+            directory,
+            major=_major(given),
+            master_user=given["MasterUsername"],
+            master_password=password,
+            database=given.get("DatabaseName"),
+            parameters=parameters,
+        )
+    except ProgramFailed as error:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise ResourceFailed(str(error)) from error
+    tell_what_has_no_effect(identifier, cluster.without_effect(parameters))
+    return ManagedCluster(
+        service,
+        identifier,
+        cluster,
+        Identity(request.region, request.account, resource_id),
+        port=_port(given),
+        database=given.get("DatabaseName"),
+        iam_enabled=flag(given, "EnableIAMDatabaseAuthentication"),
+    )
+
+
+def _forget(request: Request, identifier: str) -> None:
+    record = backend(request).clusters[identifier]
+    record.deletion_protection = False
+    backend(request).delete_db_cluster(identifier)
+    _forget_automated_snapshots(request, identifier)
+
+
+def _forget_automated_snapshots(request: Request, identifier: str) -> None:
+    """As on AWS, they go with the cluster. moto keeps them, and then takes no namesake in the same minute."""
+    snapshots = backend(request).cluster_snapshots
+    for name, snapshot in list(snapshots.items()):
+        if snapshot.snapshot_type == "automated" and snapshot.db_cluster_identifier == identifier:
+            del snapshots[name]
+
+
+def _managed(current: Provisioned) -> ManagedCluster:
+    managed: ManagedCluster = current.state
+    return managed
+
+
+def _attributes(record: Any, managed: ManagedCluster) -> dict[str, str]:
+    attributes = {
+        "DBClusterArn": record.db_cluster_arn,
+        "DBClusterResourceId": record.db_cluster_resource_id,
+        "Endpoint": managed.writer_address,
+        "Endpoint.Address": managed.writer_address,
+        "Endpoint.Port": str(managed.port),
+        "ReadEndpoint": managed.reader_address,
+        "ReadEndpoint.Address": managed.reader_address,
+    }
+    if record.manage_master_user_password:
+        attributes["MasterUserSecret.SecretArn"] = record.master_user_secret.secret_arn
+    return attributes
+
+
+def _refuse_major_upgrade(given: Properties, managed: ManagedCluster) -> None:
+    if _major(given) != managed.cluster.major:
+        raise ResourceFailed(
+            f"EngineVersion {_version(given)}: the local cloud upgrades no major version in place"
+            f" (running: {managed.cluster.major}); replace the cluster, or destroy and deploy anew"
+        )
+
+
+def _change_password(request: Request, record: Any, managed: ManagedCluster, previous: Properties) -> None:
+    given = request.properties
+    was_managed, is_managed = (flag(p, "ManageMasterUserPassword") for p in (previous, given))
+    if is_managed and was_managed:
+        return
+    if not is_managed and not was_managed and given["MasterUserPassword"] == previous["MasterUserPassword"]:
+        return
+    password = _new_password() if is_managed else given["MasterUserPassword"]
+    managed.cluster.change_password(given["MasterUsername"], password)
+    if is_managed != was_managed:
+        backend(request).modify_db_cluster(
+            {
+                "db_cluster_identifier": managed.identifier,
+                "manage_master_user_password": is_managed,
+                "master_user_secret_kms_key_id": given.get("MasterUserSecret", {}).get("KmsKeyId"),
+            }
+        )
+    if is_managed:
+        _put_managed_password(request, record, password)
+
+
+def _put_managed_password(request: Request, record: Any, password: str) -> None:
+    """moto writes a fixed user and password into the secret that it makes."""
+    value = json.dumps({"username": record.master_username, "password": password})
+    secretsmanager_backends[request.account][request.region].put_secret_value(
+        record.master_user_secret.secret_arn, value, None, None, ["AWSCURRENT"]
+    )
+
+
+def _new_password() -> str:
+    alphabet = string.ascii_letters + string.digits + "!#$%&*+-.:=?^_~"
+    return "".join(secrets.choice(alphabet) for _ in range(28))
+
+
+def _modify(record: Any, given: Properties) -> None:
+    # not by modify_db_cluster: it takes the record out of its list and, when a value is refused, never
+    # puts it back
+    for name, value in moto_arguments(given, _RECORDED).items():
+        setattr(record, name, value)
+    record.deletion_protection = flag(given, "DeletionProtection")
+    record.engine_version = _version(given)
+    record.parameter_group = given.get("DBClusterParameterGroupName") or record.parameter_group
+    record.port = _port(given)
+    record.iam_auth = flag(given, "EnableIAMDatabaseAuthentication")
+    record.tags = tag_list(given)

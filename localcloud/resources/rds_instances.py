@@ -1,0 +1,142 @@
+"""AWS::RDS::DBInstance: an instance of an Aurora cluster, a real server of it."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from typing import Any, ClassVar
+
+from localcloud import moto_aurora_seams
+from localcloud.aurora.managed import AuroraService, ManagedCluster
+from localcloud.aurora.postgresql_programs import ProgramFailed
+from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
+from localcloud.resources.on_moto import gone_is_deleted, tag_list
+from localcloud.resources.rds_records import (
+    backend,
+    instance_parameters,
+    moto_arguments,
+    tell_what_has_no_effect,
+)
+
+_RECORDED = (
+    "AutoMinorVersionUpgrade", "AvailabilityZone", "CopyTagsToSnapshot", "DBInstanceClass",
+    "DBParameterGroupName", "DBSubnetGroupName", "Engine", "MonitoringInterval", "MonitoringRoleArn",
+    "PromotionTier", "PubliclyAccessible",
+)  # fmt: skip
+
+
+class Instance(Handler):
+    """The first instance of a cluster is its writer, further ones are readers."""
+
+    supported: ClassVar[frozenset[str] | None] = frozenset(
+        {
+            "AvailabilityZone", "DBClusterIdentifier", "DBInstanceClass", "DBInstanceIdentifier",
+            "DBParameterGroupName", "Engine", "PromotionTier", "Tags",
+        }
+    )  # fmt: skip
+    no_local_effect: ClassVar[frozenset[str]] = frozenset(
+        {
+            "AllowMajorVersionUpgrade", "ApplyImmediately", "AutoMinorVersionUpgrade",
+            "CACertificateIdentifier",
+            "CopyTagsToSnapshot", "DatabaseInsightsMode", "DBSubnetGroupName", "DeleteAutomatedBackups",
+            "EnableCloudwatchLogsExports", "EnablePerformanceInsights", "EngineVersion", "LicenseModel",
+            "MonitoringInterval", "MonitoringRoleArn", "NetworkType", "PerformanceInsightsKMSKeyId",
+            "PerformanceInsightsRetentionPeriod", "PreferredMaintenanceWindow", "PubliclyAccessible",
+            "StorageEncrypted", "StorageType",
+        }
+    )  # fmt: skip
+
+    replaced_by: ClassVar[frozenset[str]] = frozenset({"AvailabilityZone", "Engine"})
+
+    def create(self, request: Request) -> Provisioned:
+        """Create the record and start the server."""
+        given, managed = request.properties, _cluster(request)
+        identifier = (given.get("DBInstanceIdentifier") or request.generated_name(longest=63)).lower()
+        record = backend(request).create_db_instance(
+            {
+                **moto_arguments(given, _RECORDED),
+                "db_instance_identifier": identifier,
+                "db_cluster_identifier": managed.identifier,
+                "port": managed.port,
+                "tags": tag_list(given),
+            }
+        )
+        record.dbi_resource_id = _resource_id()
+        try:
+            _start(request, managed, identifier)
+        except Exception:
+            backend(request).delete_db_instance(identifier)
+            raise
+        moto_aurora_seams.show_instance_endpoint(record, managed.instance_address(identifier))
+        _tell_roles(request, managed)
+        return Provisioned(identifier, _attributes(record, managed), managed)
+
+    def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
+        """Change the class, parameters and what else is only recorded."""
+        given = request.properties
+        managed: ManagedCluster = current.state
+        record = backend(request).databases[current.physical_id]
+        group = given.get("DBParameterGroupName")
+        if group != previous.get("DBParameterGroupName"):
+            parameters = instance_parameters(request, group)
+            tell_what_has_no_effect(current.physical_id, managed.cluster.without_effect(parameters))
+            managed.cluster.change_instance_parameters(current.physical_id, parameters)
+        for name, value in moto_arguments(given, _RECORDED).items():
+            setattr(record, name, value)
+        record.tags = tag_list(given)
+        return Provisioned(current.physical_id, _attributes(record, managed), managed)
+
+    def delete(self, request: Request, current: Provisioned) -> None:
+        """Stop the server; where it is the writer, a reader takes over."""
+        managed: ManagedCluster = current.state
+        managed.remove_instance(current.physical_id)
+        with gone_is_deleted():
+            backend(request).delete_db_instance(current.physical_id)
+        _tell_roles(request, managed)
+
+
+def _cluster(request: Request) -> ManagedCluster:
+    identifier = request.properties.get("DBClusterIdentifier")
+    if not identifier:
+        raise ResourceFailed(
+            "DBInstance without DBClusterIdentifier: in the local cloud only instances of an Aurora cluster"
+            " have a real engine"
+        )
+    clusters = AuroraService.of(request.cloud).clusters
+    if identifier.lower() not in clusters:
+        raise ResourceFailed(f"DBCluster {identifier} not found.")
+    return clusters[identifier.lower()]
+
+
+def _start(request: Request, managed: ManagedCluster, identifier: str) -> None:
+    given = request.properties
+    parameters = instance_parameters(request, given.get("DBParameterGroupName"))
+    tell_what_has_no_effect(identifier, managed.cluster.without_effect(parameters))
+    try:
+        managed.add_instance(identifier, parameters, promotion_tier=int(given.get("PromotionTier", 1)))
+    except ProgramFailed as error:
+        raise ResourceFailed(str(error)) from error
+
+
+def _tell_roles(request: Request, managed: ManagedCluster) -> None:
+    """moto takes the writer for the first one that it recorded; the servers know better."""
+    writer = managed.cluster.writer
+    for instance in managed.cluster.instances:
+        record = backend(request).databases.get(instance.name)
+        if record is not None:
+            record.is_cluster_writer = instance is writer
+
+
+def _attributes(record: Any, managed: ManagedCluster) -> dict[str, str]:
+    return {
+        "DBInstanceArn": record.db_instance_arn,
+        "DbiResourceId": record.dbi_resource_id,
+        "DBInstanceStatus": "available",
+        "Endpoint": managed.instance_address(record.db_instance_identifier),
+        "Endpoint.Address": managed.instance_address(record.db_instance_identifier),
+        "Endpoint.Port": str(managed.port),
+    }
+
+
+def _resource_id() -> str:
+    return "db-" + "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(26))

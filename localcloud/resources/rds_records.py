@@ -1,0 +1,63 @@
+"""RDS's records in moto: reading template values, and parameter groups."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from botocore import xform_name
+from moto.rds.models import RDSBackend, rds_backends
+
+from localcloud.resources.base import Properties, Request, ResourceFailed
+
+_log = logging.getLogger(__name__)
+_DEFAULT_GROUP_PREFIX = "default."
+
+
+def backend(request: Request) -> RDSBackend:
+    """moto's RDS of the stack's account and region."""
+    return rds_backends[request.account][request.region]
+
+
+def moto_arguments(properties: Properties, names: Iterable[str]) -> dict[str, Any]:
+    """These properties, as far as given, under the names and of the kinds that moto's RDS takes."""
+    return {xform_name(name): _typed(properties[name]) for name in names if name in properties}
+
+
+def flag(properties: Properties, name: str, *, default: bool = False) -> bool:
+    """A boolean property; templates write it as a boolean or as text."""
+    return str(properties.get(name, default)).lower() == "true"
+
+
+def cluster_parameters(request: Request, group: str | None) -> dict[str, str]:
+    """What a cluster parameter group sets; nothing for a default group."""
+    return _parameters(backend(request).db_cluster_parameter_groups, group, "cluster parameter group")
+
+
+def instance_parameters(request: Request, group: str | None) -> dict[str, str]:
+    """What an instance's parameter group sets; nothing for a default group."""
+    return _parameters(backend(request).db_parameter_groups, group, "parameter group")
+
+
+def tell_what_has_no_effect(owner: str, without_effect: Mapping[str, str]) -> None:
+    """Log the parameters that are accepted and do nothing here."""
+    for name, reason in sorted(without_effect.items()):
+        _log.warning("%s: parameter %s has no effect here: %s", owner, name, reason)
+
+
+def _parameters(groups: Mapping[str, Any], group: str | None, kind: str) -> dict[str, str]:
+    if group is None or group.startswith(_DEFAULT_GROUP_PREFIX):
+        return {}
+    if group not in groups:
+        raise ResourceFailed(f"{kind} {group} does not exist")
+    return {name: str(entry["ParameterValue"]) for name, entry in groups[group].parameters.items()}
+
+
+def _typed(value: Any) -> Any:
+    """Numbers and booleans that a template wrote as text, as what they are."""
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if isinstance(value, str) and value.isdecimal() and not value.startswith("0"):
+        return int(value)
+    return value
