@@ -20,7 +20,7 @@ from moto.s3.models import FakeBucket
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.ssm.models import ssm_backends
 
-from localcloud import resources
+from localcloud import moto_aurora_seams, resources
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.change_sets import Operations
@@ -41,6 +41,7 @@ def install(cloud: Cloud) -> CloudFormation:
     _answer_lookup_events()
     _keep_bucket_policies_unenforced()
     _run_functions_as_processes(cloud)
+    moto_aurora_seams.install(cloud)
     _keep_bucket_policies_unenforced()
     return cloudformation
 
