@@ -25,6 +25,11 @@ class FunctionConfiguration:
     layer_arns: tuple[str, ...]
     variables: tuple[tuple[str, str], ...]
 
+    @property
+    def function_arn(self) -> str:
+        """The function's ARN without a version, which `arn` may have."""
+        return ":".join(self.arn.split(":")[:7])
+
     @classmethod
     def of(cls, function: Any) -> FunctionConfiguration:
         """Return what moto's LambdaFunction says now."""

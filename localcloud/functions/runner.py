@@ -74,12 +74,12 @@ class Functions:
         Lambda does the same ("proactive initialization"). Processes of an earlier configuration end.
         """
         configuration = FunctionConfiguration.of(function)
-        self._pool.discard(configuration.name, unless=configuration)
+        self._pool.want(configuration.function_arn, configuration)
         self._preparing.submit(self._prepare, configuration, function)
 
-    def forget(self, function_name: str) -> None:
+    def forget(self, function_arn: str) -> None:
         """End the processes of a deleted function; one that is working may finish."""
-        self._pool.discard(function_name)
+        self._pool.want(function_arn, None)
 
     def close(self) -> None:
         """End every process, working ones too."""

@@ -20,6 +20,7 @@ class WarmPool:
         self._most_idle = most_idle
         self._idle_seconds = idle_seconds
         self._idle: list[ExecutionEnvironment] = []  # the longest idle first
+        self._wanted: dict[str, FunctionConfiguration | None] = {}
         self._changed = threading.Condition()
         self._closed = False
         threading.Thread(target=self._end_expired, name="lambda-idle", daemon=True).start()
@@ -36,33 +37,40 @@ class WarmPool:
         return None
 
     def give(self, environment: ExecutionEnvironment) -> None:
-        """Keep the environment for later; the one that has been idle longest gives way."""
+        """Keep the environment for later, unless it is outdated; the longest idle gives way."""
         with self._changed:
             environment.idle_since = time.monotonic()
             self._idle.append(environment)
-            surplus = self._idle if self._closed else self._idle[: -self._most_idle]
-            self._idle = [] if self._closed else self._idle[-self._most_idle :]
+            ended = self._surplus()
             self._changed.notify()
-        _close(surplus)
+        _close(ended)
 
-    def discard(self, function_name: str, *, unless: FunctionConfiguration | None = None) -> None:
-        """End the function's idle environments: it is deleted, or changed to the configuration `unless`."""
+    def want(self, function_arn: str, configuration: FunctionConfiguration | None) -> None:
+        """Keep of this function's $LATEST this configuration only; with None nothing, it is deleted."""
         with self._changed:
-            outdated = [
-                environment
-                for environment in self._idle
-                if environment.configuration.name == function_name and environment.configuration != unless
-            ]
-            self._idle = [environment for environment in self._idle if environment not in outdated]
-        _close(outdated)
+            self._wanted[function_arn] = configuration
+            ended = self._surplus()
+        _close(ended)
 
     def close(self) -> None:
         """End every idle environment, and from now on every one that is given back."""
         with self._changed:
             self._closed = True
-            idle, self._idle = self._idle, []
+            ended = self._surplus()
             self._changed.notify()
-        _close(idle)
+        _close(ended)
+
+    def _surplus(self) -> list[ExecutionEnvironment]:
+        """Take out and return what must not stay."""
+        kept = [] if self._closed else [one for one in self._idle if not self._outdated(one.configuration)]
+        kept = kept[-self._most_idle :]
+        ended = [one for one in self._idle if one not in kept]
+        self._idle = kept
+        return ended
+
+    def _outdated(self, configuration: FunctionConfiguration) -> bool:
+        wanted = self._wanted.get(configuration.function_arn, configuration)
+        return wanted is None or (configuration.arn == wanted.arn and configuration != wanted)
 
     def _end_expired(self) -> None:
         while not self._closed:

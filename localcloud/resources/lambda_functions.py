@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from moto.awslambda.exceptions import LambdaClientError
-from moto.awslambda.utils import get_backend
+from moto.awslambda.utils import get_backend, make_function_arn
 from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.s3.exceptions import S3ClientError
 from moto.s3.models import s3_backends
@@ -71,7 +71,8 @@ class Function(Handler):
         """Delete the function with its versions and aliases, and end its idle processes."""
         with _gone_is_fine():
             _backend(request).delete_function(current.physical_id)
-        _functions(request).forget(current.physical_id)
+        arn = make_function_arn(request.region, request.account, current.physical_id)
+        _functions(request).forget(arn)
 
 
 class Version(Handler):

@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,21 +94,33 @@ def command(arguments: list[str]) -> subprocess.CompletedProcess[str]:
 
 @dataclass(frozen=True)
 class App:
-    """A CDK application with the CLI on a cloud."""
+    """A CDK application, and the CLI with it on a cloud.
+
+    Synthesizing takes several times as long as most commands: each set of context values is synthesized once,
+    all at the same time, and the commands then take the assembly by its name.
+    """
 
     cloud: LocalCloud
     directory: Path
 
-    def cdk(self, *arguments: str, check: bool = True, **context: str) -> subprocess.CompletedProcess[str]:
-        """Run the CLI in the app's directory."""
-        settings = [item for name, value in context.items() for item in ("--context", f"{name}={value}")]
-        line = [str(CDK), "--no-notices", *settings, *arguments]
-        return run(line, cwd=self.directory, env=self.cloud.env, check=check)
+    def synthesize_all(self, **assemblies: dict[str, str]) -> None:
+        """Synthesize one assembly for each name, with its context values."""
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda item: self._synthesize(*item), assemblies.items()))
 
-    def deploy(self, *stacks: str, check: bool = True, **context: str) -> subprocess.CompletedProcess[str]:
-        """Deploy the stacks, all without names, and ask nobody."""
+    def cdk(
+        self, *arguments: str, assembly: str | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the CLI in the app's directory, on an assembly, or on what cdk.json says."""
+        app = ["--app", f"cdk.out.{assembly}"] if assembly else []
+        return run(
+            [str(CDK), "--no-notices", *app, *arguments], cwd=self.directory, env=self.cloud.env, check=check
+        )
+
+    def deploy(self, assembly: str, *stacks: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Deploy the stacks of an assembly, all without names, and ask nobody."""
         chosen = list(stacks) or ["--all"]
-        return self.cdk("deploy", "--require-approval", "never", *chosen, check=check, **context)
+        return self.cdk("deploy", "--require-approval", "never", *chosen, assembly=assembly, check=check)
 
     def outputs(self, stack: str) -> dict[str, str]:
         """Return a deployed stack's outputs."""
@@ -129,6 +142,28 @@ class App:
             for event in reversed(events)
         ]
 
+    def physical_id(self, stack: str, logical_id: str) -> str:
+        """Return the physical id of the resource whose logical id begins so."""
+        pages = self.cloud.client("cloudformation").get_paginator("list_stack_resources")
+        found = [
+            resource["PhysicalResourceId"]
+            for page in pages.paginate(StackName=stack)
+            for resource in page["StackResourceSummaries"]
+            if resource["LogicalResourceId"].startswith(logical_id)
+        ]
+        assert found, f"{stack} has no {logical_id}"
+        return found[0]
+
+    def log_of(self, stack: str, logical_id: str) -> list[str]:
+        """Return the lines of a function's log."""
+        group = f"/aws/lambda/{self.physical_id(stack, logical_id)}"
+        pages = self.cloud.client("logs").get_paginator("filter_log_events")
+        return [event["message"] for page in pages.paginate(logGroupName=group) for event in page["events"]]
+
+    def _synthesize(self, name: str, context: dict[str, str]) -> None:
+        settings = [item for key, value in context.items() for item in ("--context", f"{key}={value}")]
+        self.cdk("synth", "--quiet", "--output", f"cdk.out.{name}", *settings)
+
 
 def short_name(prefix: str) -> str:
     """Return a name that no other run on this machine has."""
@@ -148,12 +183,8 @@ def cloud() -> Iterator[LocalCloud]:
 
 
 @pytest.fixture(scope="module")
-def copy_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
-    """Return a function that copies an app to a directory of the module's own."""
-
-    def copy(app: Path) -> Path:
-        target = tmp_path_factory.mktemp("app") / app.name
-        shutil.copytree(app, target, ignore=shutil.ignore_patterns("cdk.out", "build", "__pycache__"))
-        return target
-
-    return copy
+def foreign_app(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> App:
+    """Return the foreign app, in a directory of the module's own."""
+    directory = tmp_path_factory.mktemp("foreign") / "app"
+    shutil.copytree(Path(__file__).parent / "foreign_app", directory)
+    return App(cloud, directory)

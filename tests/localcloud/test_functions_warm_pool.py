@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -90,15 +92,52 @@ def test_a_prepared_function_is_loaded_before_its_first_invocation(functions, tm
 def test_a_deleted_functions_processes_end(functions):
     function = functions.python(PROCESS_ID)
     before = process_of(functions, function)
-    functions.runner.forget(function.function_name)
+    functions.runner.forget(function.function_arn)
     assert eventually(lambda: not is_alive(before))
+
+
+def test_a_process_that_works_while_its_function_is_deleted_ends_afterwards(functions, tmp_path):
+    started = tmp_path / "process-id"
+    function = functions.python(
+        f"import os, time\ndef handler(event, context):\n"
+        f"    open('{started}', 'w').write(str(os.getpid()))\n    time.sleep(0.5)"
+    )
+    thread = threading.Thread(target=functions.invoke, args=(function,))
+    thread.start()
+    assert eventually(lambda: started.exists() and started.read_text())
+    functions.runner.forget(function.function_arn)
+    assert is_alive(int(started.read_text()))
+    thread.join(10)
+    assert eventually(lambda: not is_alive(int(started.read_text())))
+
+
+def test_an_earlier_version_keeps_its_process_when_the_function_changes(functions):
+    function = functions.python(PROCESS_ID)
+    version = functions.backend.publish_version(function.function_name)
+    of_version = process_of(functions, version)
+    function.update_configuration({"Timeout": 7})
+    functions.runner.prepare(function)
+    assert process_of(functions, version) == of_version
+    functions.runner.forget(function.function_arn)
+    assert eventually(lambda: not is_alive(of_version))
+
+
+@dataclass(frozen=True)
+class Named:
+    """A configuration that is only a name."""
+
+    arn: str
+
+    @property
+    def function_arn(self):
+        return self.arn
 
 
 class Idle:
     """An environment that only says whether it was closed."""
 
     def __init__(self, name):
-        self.configuration, self.alive, self.closed = name, True, False
+        self.configuration, self.alive, self.closed = Named(name), True, False
 
     def close(self):
         self.closed = True
@@ -110,8 +149,8 @@ def test_no_more_than_the_bound_are_kept_and_the_longest_idle_goes_first():
     for environment in environments:
         pool.give(environment)
     assert [environment.closed for environment in environments] == [True, False, False]
-    assert pool.take("a") is None
-    assert pool.take("c") is environments[2]
+    assert pool.take(Named("a")) is None
+    assert pool.take(Named("c")) is environments[2]
     pool.close()
 
 
@@ -136,13 +175,11 @@ def test_a_dead_process_is_not_handed_out():
     environment = Idle("a")
     environment.alive = False
     pool.give(environment)
-    assert pool.take("a") is None
+    assert pool.take(Named("a")) is None
     pool.close()
 
 
 def test_shutting_down_ends_idle_and_working_processes(lambda_cloud, functions, tmp_path):
-    import threading
-
     idle = process_of(functions, functions.python(PROCESS_ID))
     started = tmp_path / "process-id"
     busy = functions.python(
