@@ -42,7 +42,7 @@ class VpcEndpoint(Tagged):
         )
         tag(request, endpoint.id, {})
         attributes = {
-            "CreationTimestamp": str(endpoint.created_at),
+            "CreationTimestamp": str(endpoint.creation_timestamp),
             "DnsEntries": [
                 f"{one['hosted_zone_id']}:{one['dns_name']}" for one in endpoint.dns_entries or []
             ],

@@ -50,9 +50,9 @@ class Association(Fixed):
         """Associate subnet and table; what the subnet followed before gives way."""
         ec2, given = backend(request), request.properties
         for table in list(ec2.route_tables.values()):
-            for association_id, subnet_id in list(table.associations.items()):
-                if subnet_id == given["SubnetId"] and table.id != given["RouteTableId"]:
-                    ec2.disassociate_route_table(association_id)
+            for one in table.associations:
+                if one.get("SubnetId") == given["SubnetId"] and table.id != given["RouteTableId"]:
+                    ec2.disassociate_route_table(one["RouteTableAssociationId"])
         association = ec2.associate_route_table(given["RouteTableId"], subnet_id=given["SubnetId"])
         return Provisioned(association, {"Id": association})
 
