@@ -12,9 +12,9 @@ from typing import Any
 from uuid import UUID
 
 import psycopg2
-from aurora import postgresql
 from psycopg2 import extensions
 
+from aurora import postgresql
 from orders.order import Order, OrderLine, PlacedOrder, WantedLine
 from orders.refusals import InvalidOrder, refusal_in
 

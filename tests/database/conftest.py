@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from psycopg2 import extensions
+
 from apply_schema.migration_files import read_files
 from apply_schema.migrations import apply as migrate
 from aurora.postgresql_migrations import Limits, PostgresqlMigrations
-from psycopg2 import extensions
-
 from localcloud.aurora.postgresql_server import PostgresqlServer
 
 MAJOR = 16

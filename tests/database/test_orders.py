@@ -3,8 +3,9 @@
 import uuid
 from decimal import Decimal
 
-import orders
 import pytest
+
+import orders
 from orders import WantedLine
 
 TEST_WAREHOUSE = 2

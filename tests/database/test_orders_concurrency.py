@@ -5,9 +5,10 @@ import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-import orders
 import psycopg2
 import pytest
+
+import orders
 from orders import WantedLine
 
 CLIENTS = 16

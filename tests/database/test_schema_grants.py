@@ -2,9 +2,10 @@
 
 import uuid
 
-import orders
 import psycopg2
 import pytest
+
+import orders
 from orders import WantedLine
 
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")

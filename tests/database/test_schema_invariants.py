@@ -2,8 +2,9 @@
 
 import uuid
 
-import orders
 import pytest
+
+import orders
 from orders import WantedLine
 
 # What is broken, and the one invariant that has to notice. Order 1 is placed, 2 is cancelled, 3 is recorded.

@@ -2,9 +2,10 @@
 
 import uuid
 
-import orders
 import psycopg2
 import pytest
+
+import orders
 from orders import WantedLine
 
 LINE = "INSERT INTO shop.order_lines (order_id, line_number, product_id, quantity, unit_price) VALUES "

@@ -4,11 +4,12 @@ import json
 import logging
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from aurora import redaction
 from custom_resource import CustomResourceFailed, MalformedEvent, Request, RequestType, explained, respond
 from custom_resource.properties import Properties
-from hypothesis import given
-from hypothesis import strategies as st
 
 CREATE = {
     "RequestType": "Create",

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import certifi
 import pytest
+from cryptography import x509
+
 from aurora.environment import DatabaseEnvironment, EnvironmentIncomplete
 from aurora.failures import CertificateRefused
 from aurora.trust import PACKAGED, ca_file
-from cryptography import x509
 
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop/admin-AbCdEf"
 COMPLETE = {

@@ -7,8 +7,8 @@ from contextlib import closing
 
 import psycopg2
 import pytest
-from aurora import credentials
 
+from aurora import credentials
 from tests.database.conftest import MASTER, MASTER_PASSWORD
 from tests.database.connecting.probing import SECRET
 from tests.database.endpoints import AuroraEndpoints

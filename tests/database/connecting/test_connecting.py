@@ -8,6 +8,7 @@ import threading
 from contextlib import closing
 
 import pytest
+
 from aurora import connecting, postgresql
 from aurora.deadline import Deadline
 from aurora.failures import (
@@ -15,7 +16,6 @@ from aurora.failures import (
     Rejected,
     Unavailable,
 )
-
 from localcloud.aurora.certificates import CertificateAuthority
 from tests.database.conftest import MASTER
 from tests.database.connecting.probing import AT_ONCE_SECONDS, SOON, relayed_to, session, within

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from botocore.exceptions import ClientError
+
 from aurora import connecting, credentials
 from aurora.credentials import Credential
 from aurora.failures import (
     CredentialRefused,
     SecretUnavailable,
 )
-from botocore.exceptions import ClientError
-
 from tests.database.conftest import MASTER, MASTER_PASSWORD
 from tests.database.connecting.probing import AT_ONCE_SECONDS, SECRET, SOON, session, within
 
