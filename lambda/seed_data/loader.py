@@ -144,7 +144,7 @@ class _Load:
         for keys in reversed(keys_off):
             keys.put_back(cursor)
         self._begin("comparing totals")
-        recording.finish_load(cursor, normaliser)
+        recording.finish_load(cursor, normaliser, lines=self._meter.lines)
 
     def _metered(self, file: DataFile, blocks: Iterator[Block]) -> Iterator[Block]:
         for block in blocks:

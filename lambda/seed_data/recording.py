@@ -89,9 +89,14 @@ def add_rejects(cursor: Cursor, normaliser: Normaliser) -> None:
     bulk.copy_file(cursor, "rejects", columns.split(), normaliser.rejects.file())
 
 
-def finish_load(cursor: Cursor, normaliser: Normaliser) -> None:
-    """Record the file's control totals, once the database was found to hold them exactly."""
+def finish_load(cursor: Cursor, normaliser: Normaliser, *, lines: int) -> None:
+    """Record the file's control totals, once the database was found to hold them exactly.
+
+    `lines` is what was read, counted apart from what became of it.
+    """
     totals = normaliser.totals
+    if totals.lines != lines:
+        raise TotalsDiffer(f"{lines} lines read: {totals.order_lines} order lines, {totals.rejects} rejects")
     expected = (totals.order_lines, totals.rejects, Decimal(totals.quantity), totals.amount)
     cursor.execute(
         """

@@ -1,0 +1,130 @@
+"""python -m seed_data: what it prints, what it returns, what it needs."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.database.retail_files import HEADER, REAL_LINES, real_file, sale, written
+
+LAMBDA = Path(__file__).parents[2] / "lambda"
+MEMORY_LIMIT_KIBIBYTES = 64 * 1024
+
+
+@pytest.fixture
+def seed_data(database):
+    def run(*arguments, seconds=120, **options):
+        server = database.server
+        dsn = f"host={server.socket_directory} port={server.port} user=shop_loader dbname={database.name}"
+        return subprocess.run(
+            [sys.executable, "-m", "seed_data", *map(str, arguments), "--database", dsn],
+            cwd=LAMBDA,
+            timeout=seconds,
+            check=False,
+            **({"capture_output": True} | options),
+        )
+
+    return run
+
+
+def test_a_file_is_loaded_and_found_loaded(seed_data, tmp_path):
+    path = written(tmp_path / "file.csv.gz", [sale(), sale(price="1.255"), "bad"])
+    first = seed_data(path)
+    assert (first.returncode, first.stdout.decode()) == (
+        0,
+        "load         1 (file.csv.gz)\n"
+        "lines        3\n"
+        "order lines  2\n"
+        "rejects      1\n"
+        "             1: the line does not have the header's 8 columns\n"
+        "quantity     12\n"
+        "amount       22.830\n",
+    )
+    assert b"loading" in first.stderr
+    assert b"\x1b" not in first.stderr
+    assert seed_data(path).stdout.startswith(b"load         1 (file.csv.gz), loaded before\n")
+
+
+def test_standard_input_is_loaded_and_found_loaded(seed_data):
+    content = f"{HEADER}\n{sale()}\n".encode()
+    assert seed_data("-", input=content).stdout.startswith(b"load         1 (standard input)\n")
+    assert b"loaded before" in seed_data("-", input=content).stdout
+
+
+def test_without_a_file_the_sample_is_loaded(seed_data):
+    assert b"amount       13,189.450" in seed_data().stdout
+
+
+def test_a_terminal_shows_a_bar(seed_data):
+    ours, theirs = pty.openpty()
+    try:
+        environment = os.environ | {"TERM": "xterm"}
+        assert seed_data(stderr=theirs, capture_output=False, env=environment).returncode == 0
+        assert b"\x1b[" in os.read(ours, 10_000)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["missing.csv"], 3, "missing.csv cannot be read"),
+        (["/dev/null"], 3, "the file is empty"),
+        (["--seconds", "0.000001"], 4, "the deadline came while"),
+        (["--seconds", "0"], 2, "expected more than 0"),
+        (["--seconds", "soon"], 2, "invalid _seconds value|expected"),
+        (["--nonsense"], 2, "unrecognized arguments"),
+        (["a.csv", "b.csv"], 2, "unrecognized arguments"),
+    ],
+)
+def test_each_failure_has_its_exit_code_and_one_line(seed_data, arguments, code, said):
+    done = seed_data(*arguments)
+    assert (done.returncode, done.stdout) == (code, b"")
+    last = done.stderr.decode().splitlines()[-1]
+    assert said.split("|")[0] in last or said.split("|")[-1] in last
+    assert "Traceback" not in done.stderr.decode()
+
+
+def test_a_database_that_is_not_there_is_one_line(seed_data):
+    done = subprocess.run(
+        [sys.executable, "-m", "seed_data", "--database", "host=/nowhere dbname=x"],
+        cwd=LAMBDA,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"seed_data: ")
+
+
+def test_help_tells_exit_codes(seed_data):
+    assert b"exit codes: 0 loaded" in seed_data("--help").stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
+def test_the_real_file_passes_in_little_memory(database):
+    path = real_file()
+    server = database.server
+    dsn = f"host={server.socket_directory} port={server.port} user=shop_loader dbname={database.name}"
+    program = (
+        "import sys; from pathlib import Path; from seed_data.__main__ import main;"
+        "code = main(sys.argv[1:]); print(Path('/proc/self/status').read_text()); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, path, "--database", dsn],
+        cwd=LAMBDA,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert f"lines        {REAL_LINES:,}" in done.stdout
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", done.stdout)
+    assert int(peak) <= MEMORY_LIMIT_KIBIBYTES

@@ -1,0 +1,262 @@
+"""Whatever breaks a load off, it leaves nothing; the next one is as if it had been the first."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from aurora.deadline import Deadline
+from seed_data.data_file import UnusableFile
+from seed_data.loader import LoadStopped, load
+from seed_data.normalising import Normaliser
+from seed_data.recording import TotalsDiffer
+from seed_data.sources import PathSource
+from tests.database.retail_files import HEADER, rows_in, rows_of, sale, written
+from tests.database.test_loader import SCHEMA, assert_sound, everything, loaded
+
+LAMBDA = Path(__file__).parents[2] / "lambda"
+MANY = 20_000  # lines: several blocks, so that the first are in the database when the last are read
+GOOD = f"{sale()}\n".encode()
+FILLER = f"{HEADER}\n".encode() + b"".join(f"{sale(str(n // 20))}\n".encode() for n in range(MANY))
+
+
+@pytest.fixture
+def unchanged(database):
+    """Asserts at the end that the test has changed nothing, and that the database takes a load."""
+    before, keys = everything(database), database.rows(SCHEMA)
+    yield
+    assert everything(database) == before
+    assert database.rows(SCHEMA) == keys
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "the file is empty"),
+        (gzip.compress(b""), "the file is empty"),
+        (b"\n", "line 1 is ''"),
+        (HEADER.encode(), "ends after its header"),
+        (HEADER.encode() + b"\n", "ends after its header"),
+        (GOOD * 3, "expected the header"),
+        (FILLER.replace(b",", b";"), "expected the header"),
+        (FILLER.decode().encode("utf-16"), "line 1"),
+        (b"PK\x03\x04" + bytes(1000), "line 1 holds a NUL byte"),  # an .xlsx by another name
+        (gzip.compress(FILLER)[:-9], "truncated"),
+        (gzip.compress(FILLER)[:5000], "truncated"),
+        (gzip.compress(FILLER)[:-8] + bytes(8), "damaged"),
+        (gzip.compress(FILLER) + b"garbage", "damaged"),
+        (FILLER + b"\xff\xfe\n", f"line {MANY + 2} is not UTF-8"),
+        (FILLER + b"a\0b\n", f"line {MANY + 2} holds a NUL byte"),
+        (FILLER + b"x" * 70_000 + b"\n", f"line {MANY + 2} is longer than"),
+    ],
+)
+@pytest.mark.usefixtures("unchanged")
+def test_a_bad_file_is_refused_whole(database, tmp_path, content, complaint):
+    path = tmp_path / "bad.csv"
+    path.write_bytes(content)
+    with pytest.raises(UnusableFile, match=complaint):
+        loaded(database, path)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_file_that_cannot_be_read_is_refused(database, tmp_path):
+    for path in (tmp_path / "missing.csv", tmp_path, Path("nul\0byte")):
+        with pytest.raises(UnusableFile, match="cannot be read"):
+            loaded(database, path)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_line_that_became_nothing_undoes_the_load(database, tmp_path, monkeypatch):
+    monkeypatch.setattr(Normaliser, "reject", lambda *_: None)
+    with pytest.raises(TotalsDiffer, match="3 lines read: 2 order lines, 0 rejects"):
+        loaded(database, written(tmp_path / "file.csv", [sale(), "bad", sale("2")]))
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_row_that_did_not_arrive_undoes_the_load(database, tmp_path, monkeypatch):
+    all_rows = Normaliser.order_lines
+    monkeypatch.setattr(
+        Normaliser,
+        "order_lines",
+        lambda self, blocks: (rows[: rows.index("\n") + 1] for rows in all_rows(self, blocks)),
+    )
+    with pytest.raises(TotalsDiffer, match=r"quantity, amount: \(2, 0, .* in the file, \(1, 0, .* recorded"):
+        loaded(database, written(tmp_path / "file.csv", [sale(), sale()]))
+
+
+class Slow(PathSource):
+    """A file that stalls after its first bytes until it is told to go on."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.stalled, self.go_on = threading.Event(), threading.Event()
+
+    @contextmanager
+    def open(self):
+        with super().open() as file:
+            self._file, self._reads = file, 0
+            yield self
+
+    def read(self, size: int) -> bytes:
+        self._reads += 1
+        if self._reads == 4:
+            self.stalled.set()
+            assert self.go_on.wait(30)
+        return self._file.read(min(size, 300_000))
+
+
+@pytest.fixture
+def slow(tmp_path):
+    (tmp_path / "slow.csv").write_bytes(FILLER)
+    source = Slow(tmp_path / "slow.csv")
+    yield source
+    source.go_on.set()
+
+
+@pytest.fixture
+def background():
+    with ThreadPoolExecutor() as pool:
+        yield pool
+
+
+def in_background(pool, database, source, *, seconds=30.0):
+    connection = database.connect("shop_loader")
+    return connection, pool.submit(load, connection, source, deadline=Deadline.after(seconds))
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_the_deadline_ends_a_load_while_it_reads(database, slow, background):
+    _, load_ = in_background(background, database, slow, seconds=1.0)
+    assert slow.stalled.wait(10)
+    time.sleep(1.1)
+    slow.go_on.set()
+    with pytest.raises(LoadStopped, match=r"while loading \(lines read: [1-9].*nothing was changed"):
+        load_.result(30)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_the_deadline_ends_the_wait_for_an_order(database, tmp_path):
+    with database.connect("shop_loader") as order, order.cursor() as cursor:
+        cursor.execute("LOCK TABLE shop.orders IN ROW EXCLUSIVE MODE")
+        with pytest.raises(LoadStopped, match="while waiting for orders to end"):
+            loaded(database, written(tmp_path / "file.csv", [sale()]), seconds=0.5)
+
+
+def test_the_deadline_ends_the_wait_for_another_load(database, slow, background, tmp_path):
+    _, first = in_background(background, database, slow)
+    assert slow.stalled.wait(10)
+    with pytest.raises(LoadStopped, match="while waiting for another load to end"):
+        loaded(database, written(tmp_path / "file.csv", [sale("x")]), seconds=0.5)
+    slow.go_on.set()
+    assert first.result(30).is_new
+    assert_sound(database)
+
+
+def test_two_loads_of_one_file_at_once_load_it_once(database, slow, background):
+    _, first = in_background(background, database, slow)
+    assert slow.stalled.wait(10)
+    _, second = in_background(background, database, PathSource(slow._path))
+    slow.go_on.set()
+    assert (first.result(30).is_new, second.result(30).is_new) == (True, False)
+    assert rows_in(database) == rows_of(slow._path)
+
+
+def test_loads_of_overlapping_files_at_once_record_each_invoice_once(database, background, tmp_path):
+    paths = [
+        written(tmp_path / f"{n}.csv", [sale(str(invoice)) for invoice in range(n, n + 3000)])
+        for n in (0, 1000, 2000)
+    ]
+    loads = [in_background(background, database, PathSource(path))[1] for path in paths]
+    reports = [each.result(60) for each in loads]
+    assert sum(report.load.order_lines for report in reports) == 5000
+    assert sum(report.load.rejects for report in reports) == 4000
+    assert rows_in(database).total() == 9000
+    assert_sound(database)
+
+
+def test_orders_wait_for_a_load_and_are_placed_after_it(database, slow, background):
+    _, first = in_background(background, database, slow)
+    assert slow.stalled.wait(10)
+    order = background.submit(
+        database.rows,
+        "SELECT order_id FROM shop.place_order(gen_random_uuid(), NULL, 'France', 2,"
+        """ '[{"stock_code": "SMOKE-TEST-A", "quantity": 1}]')""",
+        user="shop_application",
+    )
+    time.sleep(0.2)
+    assert not order.done()
+    slow.go_on.set()
+    last_loaded = MANY // 20
+    assert first.result(30).is_new
+    assert order.result(30)[0][0] > last_loaded
+    assert_sound(database)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_lost_connection_leaves_nothing(database, slow, background):
+    connection, load_ = in_background(background, database, slow)
+    assert slow.stalled.wait(10)
+    database.rows("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+    slow.go_on.set()
+    with pytest.raises(psycopg2.Error):
+        load_.result(30)
+
+
+def test_killed_three_times_in_the_middle_and_run_again(database, tmp_path):
+    before, keys = everything(database), database.rows(SCHEMA)
+    path = tmp_path / "file.csv"
+    path.write_bytes(FILLER)
+    for part in (0.2, 0.6, 1.0):
+        kill_in_the_middle(database, FILLER[: int(len(FILLER) * part)])
+        assert everything(database) == before
+        assert database.rows(SCHEMA) == keys
+    assert loaded(database, path).is_new
+    assert rows_in(database) == rows_of(path)
+    assert database.rows(SCHEMA) == keys
+    assert_sound(database)
+
+
+def kill_in_the_middle(database, content: bytes) -> None:
+    """Kill a loader that was given so much of a file, and wait until its server process has noticed."""
+    server = database.server
+    dsn = f"host={server.socket_directory} port={server.port} user=shop_loader dbname={database.name}"
+    loader = subprocess.Popen(
+        [sys.executable, "-m", "seed_data", "-", "--database", dsn],
+        cwd=LAMBDA,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert loader.stdin
+    try:
+        loader.stdin.write(content)
+        loader.stdin.flush()
+        wait_until(lambda: copying(database) == 1)
+    finally:
+        os.kill(loader.pid, signal.SIGKILL)
+        loader.wait(10)
+        loader.stdin.close()
+    wait_until(lambda: copying(database) == 0)
+
+
+def copying(database) -> object:
+    return database.value(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND query LIKE 'COPY%%'", (database.name,)
+    )
+
+
+def wait_until(fulfilled, *, seconds: float = 20.0) -> None:
+    deadline = Deadline.after(seconds)
+    while not fulfilled():
+        assert not deadline.passed()
+        time.sleep(0.02)

@@ -1,0 +1,187 @@
+"""The seed as CloudFormation meets it: from S3, over verified TLS, with an IAM token."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from contextlib import closing
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from custom_resource import CustomResourceFailed
+from seed_data import handler, sources
+from seed_data.data_file import UnusableFile
+from tests.database.endpoints import AuroraEndpoints, Context
+from tests.database.retail_files import HEADER, sale
+from tests.database.test_loader import assert_sound, everything
+
+DIGEST = "0" * 64
+SAMPLE_DATA = {
+    "Lines": "245",
+    "OrderLines": "241",
+    "Rejects": "4",
+    "Quantity": "2620",
+    "Amount": "13189.450",
+    "Source": "sample.csv",
+}
+
+
+@pytest.fixture
+def environment(postgresql_server, database, tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with closing(AuroraEndpoints(tmp_path, writer=postgresql_server, reader=postgresql_server)) as endpoints:
+        for name, value in endpoints.variables(database.name).items():
+            monkeypatch.setenv(name, value)
+        yield
+
+
+@pytest.fixture
+def bucket(environment):
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="eu-west-1")
+        s3.create_bucket(Bucket="assets", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+
+        def put(key: str, *lines: str) -> dict[str, str]:
+            content = "".join(f"{line}\n" for line in [HEADER, *lines]).encode()
+            body = gzip.compress(content) if key.endswith(".gz") else content
+            s3.put_object(Bucket="assets", Key=key, Body=body)
+            return {"Bucket": "assets", "Key": key, "FileName": "history.csv"}
+
+        yield put
+
+
+def event(kind="Create", **properties):
+    identity = {} if kind == "Create" else {"PhysicalResourceId": "seed-data"}
+    return {
+        "RequestType": kind,
+        "RequestId": "a-request",
+        "LogicalResourceId": "SeedData",
+        "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop-local-schema/abc",
+        "ResourceProperties": {"ServiceToken": "arn:…", "Digest": DIGEST, **properties},
+        **identity,
+    }
+
+
+def answer(*arguments, seconds=60, **properties):
+    return handler.on_event(event(*arguments, **properties), Context(seconds))
+
+
+@pytest.mark.usefixtures("environment")
+def test_without_a_file_the_sample_is_loaded_once(database):
+    for kind in ("Create", "Create", "Update"):
+        assert answer(kind) == {"PhysicalResourceId": "seed-data", "Data": SAMPLE_DATA}
+    assert database.value("SELECT count(*) FROM shop.loads") == 1
+    assert_sound(database)
+
+
+@pytest.mark.parametrize("key", ["0123.csv", "0123.csv.gz"])
+def test_a_file_is_streamed_from_s3(database, bucket, key):
+    data = answer(**bucket(key, sale(), sale(price="0.105"), "bad"))["Data"]
+    assert data == {
+        "Lines": "3",
+        "OrderLines": "2",
+        "Rejects": "1",
+        "Quantity": "12",
+        "Amount": "15.930",
+        "Source": "history.csv",
+    }
+    assert_sound(database)
+
+
+def test_an_update_with_the_same_content_runs_no_statement_that_changes_data(database, bucket, monkeypatch):
+    first = answer(**bucket("a.csv", sale()))
+    before = everything(database)
+    with database.superuser() as connection, connection.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {database.name} SET default_transaction_read_only = on")
+    assert answer("Update", **bucket("b.csv.gz", sale())) == first
+    assert everything(database) == before
+
+
+def test_an_update_adds_another_file_and_a_rollback_to_the_first_takes_nothing_back(database, bucket):
+    first, second = bucket("a.csv", sale("1")), bucket("b.csv", sale("2"))
+    created = answer(**first)
+    answer("Update", **second)
+    assert answer("Update", **first) == created
+    assert database.value("SELECT count(*) FROM shop.orders") == 2
+
+
+def test_delete_needs_neither_database_nor_properties_and_keeps_what_it_is_told():
+    gone = event("Delete") | {"PhysicalResourceId": "unknown", "ResourceProperties": {}}
+    assert handler.on_event(gone, Context(1)) == {"PhysicalResourceId": "unknown", "Data": {}}
+
+
+@pytest.mark.parametrize(
+    ("properties", "complaint"),
+    [
+        ({"Digest": "short"}, "property Digest is 'short'"),
+        ({"Digest": ["x"]}, "property Digest"),
+        ({"Bucket": "assets"}, "of Bucket, Key and FileName there is only"),
+        ({"Bucket": "assets", "Key": "a"}, "of Bucket, Key and FileName there is only"),
+        ({"Bucket": "assets", "Key": "", "FileName": "a"}, "property Key"),
+        ({"Bucket": "assets", "Key": "a\0b", "FileName": "a"}, "property Key"),
+        ({"Bucket": "b" * 64, "Key": "a", "FileName": "a"}, "property Bucket"),
+        ({"Bucket": True, "Key": "a", "FileName": "a"}, "property Bucket"),
+        ({"File": "a"}, "unknown properties 'File'"),
+    ],
+)
+@pytest.mark.usefixtures("environment")
+def test_wrong_properties_are_refused_before_anything_is_loaded(database, properties, complaint):
+    before = everything(database)
+    with pytest.raises(CustomResourceFailed, match=complaint):
+        answer(**properties)
+    assert everything(database) == before
+
+
+def test_a_file_that_is_not_there_is_named(bucket):
+    missing = bucket("a.csv", sale()) | {"Key": "another.csv"}
+    with pytest.raises(CustomResourceFailed, match="404"):
+        answer(**missing)
+
+
+def test_a_bad_file_fails_with_line_and_reason_and_leaves_nothing(database, bucket):
+    before = everything(database)
+    with pytest.raises(CustomResourceFailed, match="UnusableFile: line 3 holds a NUL byte"):
+        answer(**bucket("a.csv", sale(), "\0"))
+    assert everything(database) == before
+
+
+def test_lambdas_deadline_is_kept_with_a_reserve(database, bucket):
+    before = everything(database)
+    with pytest.raises(CustomResourceFailed, match="LoadStopped: the deadline came while"):
+        answer(seconds=handler.RESERVE_SECONDS, **bucket("a.csv", sale()))
+    assert everything(database) == before
+
+
+def test_an_object_that_changes_between_two_looks_is_refused(bucket):
+    place = bucket("a.csv", sale())
+    s3 = boto3.client("s3", region_name="eu-west-1")
+    found = sources.S3Object(s3, bucket="assets", key="a.csv", name="a")
+    assert found.size_bytes() > 0
+    bucket("a.csv", sale("2"))
+    with pytest.raises(ClientError, match="PreconditionFailed"), found.open():
+        pytest.fail(f"{place} was opened")
+
+
+def test_the_log_shows_progress_and_totals(bucket, monkeypatch):
+    log = io.StringIO()
+    monkeypatch.setattr(handler, "PROGRESS_EVERY_SECONDS", 0)
+    monkeypatch.setattr(handler.logger.registered_handler, "stream", log)
+    answer(**bucket("a.csv", sale(), "bad"))
+    records = [json.loads(line) for line in log.getvalue().splitlines()]
+    progress = [record for record in records if record["message"] == "seed progress"]
+    assert {"loading", "adding keys"} <= {record["doing"] for record in progress}
+    assert all(isinstance(record["lines_per_second"], int) for record in progress)
+    assert max(record["lines"] for record in progress) == 2
+    (loaded,) = [record for record in records if record["message"] == "seed loaded"]
+    assert loaded["totals"]["Lines"] == "2"
+    assert loaded["rejects_by_reason"] == {"the line does not have the header's 8 columns": 1}
+
+
+def test_a_path_that_vanishes_is_refused(tmp_path):
+    with pytest.raises(UnusableFile, match="cannot be read"):
+        sources.PathSource(tmp_path / "gone.csv").size_bytes()
