@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TextIO
 
 import psycopg2
-from aurora.deadline import Deadline
 
+from aurora.deadline import Deadline
 from seed_data.data_file import UnusableFile
 from seed_data.loader import LoadReport, LoadStopped, load
 from seed_data.progress import Progress, Report, at_most_every

@@ -8,13 +8,13 @@ from contextlib import closing
 from typing import Any
 
 import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+
 from aurora import connecting
 from aurora.deadline import Deadline, LambdaContext
 from aurora.environment import DatabaseEnvironment
-from aws_lambda_powertools import Logger
-from botocore.config import Config
 from custom_resource import MalformedEvent, Properties, Request, RequestType, explained, respond
-
 from seed_data.loader import LoadReport, load
 from seed_data.progress import Progress, at_most_every
 from seed_data.sources import SAMPLE, PathSource, S3Object, Source

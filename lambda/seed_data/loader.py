@@ -8,11 +8,11 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import psycopg2
-from aurora import postgresql_loading as bulk
-from aurora.deadline import Deadline
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class, by a class's name
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - the driver's class, by a class's name
 
+from aurora import postgresql_loading as bulk
+from aurora.deadline import Deadline
 from seed_data import recorded, recording, set_aside
 from seed_data.data_file import Block, DataFile
 from seed_data.normalising import Normaliser

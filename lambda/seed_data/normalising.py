@@ -3,75 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from decimal import Decimal
 
 from aurora.row_text import NULL, Spool, escaped, row
-
 from seed_data.data_file import Block
+from seed_data.model import ORDER_TOTAL_LIMIT, Order, Product, Totals
 from seed_data.online_retail import BadLine, Line, Reason, amount, numbers, parse
 from seed_data.seen_invoices import SeenInvoices
 
-ORDER_TOTAL_LIMIT = 10**14  # thousandths that orders.total_amount, a numeric(14,3), can hold
 REMEMBERED = 10_000  # distinct spellings of a number; the real file has 722 quantities and 1,630 prices
-
-
-@dataclass(slots=True)
-class Product:
-    """A product as far as the file has told about it.
-
-    The first sale at a price describes it for good, for order lines hold only descriptions that differ; the
-    latest sale prices it. Until there is one, any line serves.
-    """
-
-    product_id: int
-    stock_code: str
-    description: str = ""
-    is_described: bool = False
-    price: str = "0"
-    priced_at: str = ""
-    recorded_price: Decimal | None = None
-    """As the database has it; None where the product is new to it."""
-
-
-@dataclass(slots=True)
-class Order:
-    """An invoice and the sums of its lines so far. Strings are as the file has them."""
-
-    order_id: int
-    invoice: str
-    moment: str
-    customer: str
-    country: str
-    line_count: int = 0
-    quantity: int = 0
-    amount_thousandths: int = 0
-    customers: tuple[str, ...] = ()
-    """The ways in which its customer is written: 17850 and 17850.0."""
-    is_newest_sale: bool = False
-    """No product was sold later, as far as is known: its prices are the latest."""
-    quantities: dict[str, int] = field(default_factory=dict)
-    """Spellings that were found to be right for its kind, sale or return."""
-
-    @property
-    def is_return(self) -> bool:
-        """Tell whether the goods came back."""
-        return self.invoice.startswith("C")
-
-
-@dataclass(slots=True)
-class Totals:
-    """The control totals; lines are order lines and rejects together, and so are quantity and amount."""
-
-    order_lines: int = 0
-    rejects: int = 0
-    quantity: int = 0
-    amount: Decimal = Decimal(0)
-
-    @property
-    def lines(self) -> int:
-        """All lines but the header."""
-        return self.order_lines + self.rejects
 
 
 class Normaliser:
@@ -102,7 +41,6 @@ class Normaliser:
         self._orders = Spool()
         self._customers: dict[str, str] = {}
         self._order = Order(0, "", "", "", "")
-        self._newest = max((product.priced_at for product in products.values()), default="")
         self._described = {code: product for code, product in products.items() if product.is_described}
         self._prices: dict[str, int] = {}
         self._sold: dict[str, int] = {}
@@ -140,9 +78,7 @@ class Normaliser:
                         order.line_count += 1
                         order.quantity += pieces
                         order.amount_thousandths = total
-                        if thousandths and (
-                            order.is_newest_sale or (pieces > 0 and moment >= product.priced_at)
-                        ):
+                        if thousandths and pieces > 0 and moment >= product.priced_at:
                             product.price = price
                             product.priced_at = moment
                         own = NULL if description == product.description else escaped(description)
@@ -188,8 +124,6 @@ class Normaliser:
         order = Order(self.next_order_id, line.invoice, line.moment, line.customer, line.country)
         order.customers = (line.customer, f"{line.customer}.0") if line.customer else ("",)
         order.quantities = self._returned if order.is_return else self._sold
-        order.is_newest_sale = not order.is_return and order.moment >= self._newest
-        self._newest = max(self._newest, order.moment)
         self.next_order_id += 1
         if line.customer:
             self._customers.setdefault(line.customer, line.country)

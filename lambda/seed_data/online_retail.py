@@ -40,7 +40,6 @@ MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}(?::[0-9]{2})?
 CUSTOMER = re.compile(r"[1-9][0-9]{0,5}(?:\.0)?")  # from 1,000,000 on, the shop numbers its own
 ANY_PRICE = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,6})?")
 LONGEST_STOCK_CODE = 40
-LONGEST_DESCRIPTION = 400
 LONGEST_COUNTRY = 60
 
 
@@ -52,7 +51,6 @@ class Reason(enum.StrEnum):
     COLUMNS = "the line does not have the header's 8 columns"
     INVOICE = "the invoice is neither a sale (digits) nor a return (C and digits)"
     STOCK_CODE = f"the stock code is missing or longer than {LONGEST_STOCK_CODE} characters"
-    DESCRIPTION = f"the description is longer than {LONGEST_DESCRIPTION} characters"
     QUANTITY = "the quantity is not a whole number of at most 9 digits"
     MOMENT = "the date is no moment in the form 2010-12-01 08:26:00"
     NEGATIVE_PRICE = "the price is below zero: an adjustment, not a sale"
@@ -118,7 +116,6 @@ def parse(text: str) -> Line:
     invoice, stock_code, description, quantity, moment, price, customer, country = fields
     _require(INVOICE.fullmatch(invoice), Reason.INVOICE)
     _require(stock_code.strip() and len(stock_code) <= LONGEST_STOCK_CODE, Reason.STOCK_CODE)
-    _require(len(description) <= LONGEST_DESCRIPTION, Reason.DESCRIPTION)
     _require(QUANTITY.fullmatch(quantity), Reason.QUANTITY)
     _require(_is_moment(moment), Reason.MOMENT)
     _require(PRICE.fullmatch(price), _wrong_price(price))

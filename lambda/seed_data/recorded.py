@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - the driver's class, by a class's name
 
-from seed_data.normalising import Order, Product
+from seed_data.model import Order, Product
 
 ROWS_AT_ONCE = 5000
 

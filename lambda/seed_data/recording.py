@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from decimal import Decimal
 
-from aurora import postgresql_loading as bulk
-from aurora.row_text import row
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - the driver's class, by a class's name
 
+from aurora import postgresql_loading as bulk
+from aurora.row_text import row
 from seed_data.normalising import Normaliser
 
 # In the order in which shop.place_order takes them.

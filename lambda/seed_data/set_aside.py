@@ -9,7 +9,8 @@ from typing import NamedTuple
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - the driver's class, by a class's name
 
 from seed_data import recorded, recording
-from seed_data.normalising import Normaliser, Order
+from seed_data.model import Order
+from seed_data.normalising import Normaliser
 from seed_data.online_retail import BadLine, Line, parse
 from seed_data.recorded import RecordedOrder
 

@@ -80,7 +80,6 @@ def test_quirks_that_are_order_lines(fields, attribute, value):
         (line(StockCode=""), Reason.STOCK_CODE),
         (line(StockCode="  "), Reason.STOCK_CODE),
         (line(StockCode="X" * 41), Reason.STOCK_CODE),
-        (line(Description="X" * 401), Reason.DESCRIPTION),
         (line(Quantity=""), Reason.QUANTITY),
         (line(Quantity="six"), Reason.QUANTITY),
         (line(Quantity="6.0"), Reason.QUANTITY),

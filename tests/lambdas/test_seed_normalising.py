@@ -8,8 +8,10 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from seed_data.data_file import Block
-from seed_data.normalising import Normaliser, Product
+from seed_data.model import Product
+from seed_data.normalising import Normaliser
 from seed_data.online_retail import BadLine, Reason, amount, numbers, parse
 from seed_data.seen_invoices import SeenInvoices
 
@@ -26,7 +28,7 @@ def _unescaped(field: str) -> str:
     text, rest = "", field
     while rest:
         taken = rest[:2] if rest[0] == "\\" else rest[0]
-        text, rest = text + UNESCAPED.get(taken, taken), rest[len(taken) :]
+        text, rest = text + (UNESCAPED[taken] if rest[0] == "\\" else taken), rest[len(taken) :]
     return text
 
 
@@ -161,6 +163,40 @@ def only_product(*texts: str) -> Product:
     return product
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        sale(description='"HEART"'),
+        sale(description='"LETTER ""D"" RING"'),
+        sale(description='"OPEN'),
+        sale(moment="2010-12-01 08:27:00"),
+        sale(moment="2010-12-01 25:00:00"),
+        sale(price="-2.55"),
+        sale(quantity="-6"),
+        sale(quantity="0"),
+        sale(customer="17850"),
+        sale(customer="17851"),
+        sale(country="France"),
+        sale(description="\\"),
+        sale(code="NEW"),
+        sale() + ",",
+        "",
+    ],
+)
+def test_a_line_that_differs_from_the_many_like_it_is_looked_at(odd):
+    done = Normalised([sale(), sale(), odd, sale()])
+    if done.rejects:
+        assert [row[3] for row in done.rejects] == [odd]
+        assert len(done.order_lines) == 3
+    else:
+        assert done.rebuilt()[2] == expected(odd)
+
+
+def test_what_is_right_for_a_sale_is_not_for_a_return():
+    done = Normalised([sale("1"), sale("C2", quantity="-6"), sale("C2"), sale("3"), sale("3", quantity="-6")])
+    assert [row[2] for row in done.rejects] == [Reason.POSITIVE_RETURN, Reason.NEGATIVE_SALE]
+
+
 def test_the_first_sale_at_a_price_describes_a_product_for_good():
     product = only_product(
         sale("1", description="", price="0.0"),
@@ -184,7 +220,7 @@ def test_the_latest_sale_prices_a_product_in_whatever_order_sales_come():
     texts = [
         sale("1", price="1.0", moment=late),
         sale("2", price="2.0", moment=early),
-        sale("2", price="3.0", moment=early),
+        sale("2", price="2.0", moment=early),
         sale("3", price="0.0", moment=late),
         sale("C4", price="9.0", moment=late, quantity="-1"),
     ]
