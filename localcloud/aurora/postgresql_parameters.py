@@ -91,6 +91,7 @@ def _why_without_effect(name: str, value: str, installed: list[str], programs: P
     reasons = (
         ("{" in value, "a formula over the instance class"),
         (name in OURS, f"the local cloud sets it to {OURS.get(name)}"),
+        (library == "rds" and bool(dot), "a setting of RDS itself"),
         (bool(dot) and library not in installed, f"{library} is not preloaded here"),
         (
             not dot and name.lower() not in _known_settings(programs),

@@ -76,9 +76,12 @@ class Programs:
         """
         if can_enter(self.directory):
             return self
-        copy = directory / "programs"
-        shutil.copytree(self.root, copy, symlinks=True)
-        return Programs(copy / self.directory.name, self.major)
+        package = directory / "programs" / self.root.parent.name
+        shutil.copytree(self.root, package / self.root.name, symlinks=True)
+        libraries = self.root.parent.with_name(f"{self.root.parent.name}.libs")
+        if libraries.is_dir():  # a wheel's: found by the programs beside their package
+            shutil.copytree(libraries, package.with_name(libraries.name))
+        return Programs(package / self.root.name / self.directory.name, self.major)
 
 
 def unprivileged_account() -> pwd.struct_passwd | None:

@@ -13,6 +13,7 @@ import boto3
 import psycopg2
 import pytest
 from moto.ec2.models import ec2_backends
+from moto.server import ThreadedMotoServer
 
 from localcloud import moto_aurora_seams
 from localcloud.aurora.certificates import CertificateAuthority
@@ -231,3 +232,19 @@ def subnets() -> Iterator[list[str]]:
     yield made
     for subnet in made:
         ec2.delete_subnet(subnet)
+
+
+@pytest.fixture
+def api() -> Iterator[Any]:
+    """RDS's API over moto's own server, as the CLI meets it."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield boto3.client(
+        "rds",
+        endpoint_url=f"http://{host}:{port}",
+        region_name=REGION,
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+    )
+    server.stop()

@@ -1,0 +1,205 @@
+"""A proxy from a template: TLS, secrets, tokens, writer and readers."""
+
+import json
+
+import boto3
+import psycopg2
+import pytest
+from moto.secretsmanager.models import secretsmanager_backends
+
+from localcloud.aurora.managed import AuroraService
+from localcloud.functions.credentials import mint
+from localcloud.resources.base import ResourceFailed
+
+from .conftest import ACCOUNT, REGION
+from .shop import connect, create_cluster, create_instance, query, records
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/caller"
+
+
+@pytest.fixture
+def cluster(stack):
+    cluster = create_cluster(stack)
+    create_instance(stack, cluster)
+    server = AuroraService.of(stack.cloud).clusters[cluster.physical_id].cluster.writer.server
+    server.execute("CREATE ROLE app LOGIN; GRANT rds_iam TO app")
+    server.execute("CREATE ROLE legacy LOGIN PASSWORD 'legacy password'")
+    return cluster
+
+
+def create_proxy(stack, cluster, subnets, **properties):
+    proxy = stack.create(
+        "AWS::RDS::DBProxy",
+        "Proxy",
+        **{
+            "DBProxyName": "shop-proxy",
+            "EngineFamily": "POSTGRESQL",
+            "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/proxy",
+            "VpcSubnetIds": subnets,
+            "RequireTLS": True,
+            "DefaultAuthScheme": "IAM_AUTH",
+            **properties,
+        },
+    )
+    stack.create(
+        "AWS::RDS::DBProxyTargetGroup",
+        "Targets",
+        DBProxyName="shop-proxy",
+        TargetGroupName="default",
+        DBClusterIdentifiers=[cluster.physical_id],
+        ConnectionPoolConfigurationInfo={"MaxConnectionsPercent": 90, "MaxIdleConnectionsPercent": 10},
+    )
+    return proxy
+
+
+def create_secret(username, password):
+    secrets = secretsmanager_backends[ACCOUNT][REGION]
+    value = json.dumps({"username": username, "password": password})
+    secret, _ = secrets._add_secret(f"proxy-{username}-{len(secrets.secrets)}", secret_string=value)
+    return secret.arn
+
+
+def token(host, user, port=5432):
+    session = mint(ROLE, session_name="function", region=REGION)
+    client = boto3.Session(
+        session.access_key_id, session.secret_access_key, session.session_token, region_name=REGION
+    ).client("rds")
+    return client.generate_db_auth_token(host, port, user)
+
+
+def test_end_to_end_iam_admits_by_the_token_of_a_minted_session(stack, cluster, subnets):
+    host = create_proxy(stack, cluster, subnets).attributes["Endpoint"]
+    assert query(connect(stack, host, 5432, token(host, "app"), "app"), "SELECT current_user") == "app"
+
+
+@pytest.mark.parametrize("password", ["a password", None])
+def test_end_to_end_iam_refuses_passwords_and_tokens_for_the_cluster(stack, cluster, subnets, password):
+    host = create_proxy(stack, cluster, subnets).attributes["Endpoint"]
+    password = password or token(cluster.attributes["Endpoint.Address"], "app")
+    with pytest.raises(psycopg2.OperationalError, match="The IAM authentication failed for the role app"):
+        connect(stack, host, 5432, password, "app")
+
+
+def test_end_to_end_iam_needs_a_member_of_rds_iam(stack, cluster, subnets):
+    host = create_proxy(stack, cluster, subnets).attributes["Endpoint"]
+    with pytest.raises(psycopg2.OperationalError, match='password authentication failed for user "legacy"'):
+        connect(stack, host, 5432, token(host, "legacy"), "legacy")
+
+
+def test_plaintext_is_refused_in_the_words_of_the_proxy(stack, cluster, subnets):
+    host = create_proxy(stack, cluster, subnets).attributes["Endpoint"]
+    with pytest.raises(psycopg2.OperationalError, match="This RDS Proxy requires TLS connections"):
+        psycopg2.connect(host=host, user="app", password="x", dbname="shop", sslmode="disable")
+
+
+def test_a_secret_admits_its_user_by_password_and_nobody_else(stack, cluster, subnets):
+    auth = [{"AuthScheme": "SECRETS", "SecretArn": create_secret("legacy", "legacy password")}]
+    proxy = create_proxy(stack, cluster, subnets, Auth=auth, DefaultAuthScheme="NONE", RequireTLS=False)
+    host = proxy.attributes["Endpoint"]
+    assert query(connect(stack, host, 5432, "legacy password", "legacy"), "SELECT 1") == 1
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        connect(stack, host, 5432, "wrong", "legacy")
+    with pytest.raises(psycopg2.OperationalError, match="This RDS proxy has no credentials for the role app"):
+        connect(stack, host, 5432, token(host, "app"), "app")
+
+
+def test_a_secret_with_required_iam_takes_a_token_and_logs_in_with_the_password(stack, cluster, subnets):
+    arn = create_secret("legacy", "legacy password")
+    auth = [{"AuthScheme": "SECRETS", "SecretArn": arn, "IAMAuth": "REQUIRED"}]
+    proxy = create_proxy(stack, cluster, subnets, Auth=auth, DefaultAuthScheme="NONE")
+    host = proxy.attributes["Endpoint"]
+    assert (
+        query(connect(stack, host, 5432, token(host, "legacy"), "legacy"), "SELECT current_user") == "legacy"
+    )
+    with pytest.raises(psycopg2.OperationalError, match="The IAM authentication failed for the role legacy"):
+        connect(stack, host, 5432, "legacy password", "legacy")
+
+    server = AuroraService.of(stack.cloud).clusters[cluster.physical_id].cluster.writer.server
+    server.execute("ALTER ROLE legacy PASSWORD 'rotated'")  # in the database, not in the secret
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        connect(stack, host, 5432, token(host, "legacy"), "legacy")
+    value = json.dumps({"username": "legacy", "password": "rotated"})
+    secrets = secretsmanager_backends[ACCOUNT][REGION]
+    secrets.put_secret_value(arn, value, None, None, ["AWSCURRENT"])
+    assert query(connect(stack, host, 5432, token(host, "legacy"), "legacy"), "SELECT 1") == 1
+
+
+def test_the_read_only_endpoint_leads_to_readers_and_nowhere_without_one(stack, cluster, subnets):
+    create_proxy(stack, cluster, subnets)
+    endpoint = stack.create(
+        "AWS::RDS::DBProxyEndpoint",
+        "ReadOnly",
+        DBProxyName="shop-proxy",
+        DBProxyEndpointName="shop-read-only",
+        VpcSubnetIds=subnets,
+        TargetRole="READ_ONLY",
+    )
+    host = endpoint.attributes["Endpoint"]
+    with pytest.raises(psycopg2.OperationalError, match=r"Timed-out waiting .* has no reader"):
+        connect(stack, host, 5432, token(host, "app"), "app")
+    create_instance(stack, cluster, "Reader")
+    connection = connect(stack, host, 5432, token(host, "app"), "app")
+    assert query(connection, "SELECT pg_is_in_recovery()") is True
+
+
+def test_the_records_show_the_proxy_its_target_and_its_endpoints(stack, cluster, subnets, api):
+    proxy = create_proxy(stack, cluster, subnets)
+    stack.create(
+        "AWS::RDS::DBProxyEndpoint",
+        "ReadOnly",
+        DBProxyName="shop-proxy",
+        DBProxyEndpointName="shop-read-only",
+        VpcSubnetIds=subnets,
+        TargetRole="READ_ONLY",
+    )
+    shown = api.describe_db_proxies(DBProxyName="shop-proxy")["DBProxies"][0]
+    assert shown["Endpoint"] == proxy.attributes["Endpoint"]
+    assert shown["DBProxyArn"] == proxy.attributes["DBProxyArn"]
+    group = api.describe_db_proxy_target_groups(DBProxyName="shop-proxy")["TargetGroups"][0]
+    assert group["ConnectionPoolConfig"]["MaxConnectionsPercent"] == 90
+    target = api.describe_db_proxy_targets(DBProxyName="shop-proxy")["Targets"][0]
+    assert (target["RdsResourceId"], target["Port"]) == (cluster.physical_id, 5432)
+    endpoint = api.describe_db_proxy_endpoints(DBProxyName="shop-proxy")["DBProxyEndpoints"][0]
+    assert endpoint["TargetRole"] == "READ_ONLY"
+    assert endpoint["Endpoint"] != shown["Endpoint"]
+    clusters = api.describe_db_clusters(DBClusterIdentifier=cluster.physical_id)["DBClusters"]
+    assert clusters[0]["Endpoint"] == cluster.attributes["Endpoint.Address"]
+    assert clusters[0]["IAMDatabaseAuthenticationEnabled"] is True
+    instances = api.describe_db_instances()["DBInstances"]
+    assert [one["Endpoint"]["Port"] for one in instances] == [5432]
+    assert records().db_proxies["shop-proxy"].unique_id in shown["DBProxyArn"]
+
+
+def test_a_changed_setting_holds_for_the_next_connection(stack, cluster, subnets):
+    host = create_proxy(stack, cluster, subnets).attributes["Endpoint"]
+    arn = create_secret("legacy", "legacy password")
+    stack.update("Proxy", Auth=[{"AuthScheme": "SECRETS", "SecretArn": arn}], DefaultAuthScheme="NONE")
+    assert query(connect(stack, host, 5432, "legacy password", "legacy"), "SELECT 1") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"EngineFamily": "MYSQL"}, "only POSTGRESQL has a real engine here"),
+        ({"DefaultAuthScheme": "NONE"}, "Auth must be given"),
+        ({"RequireTLS": False}, "RequireTLS must be true"),
+    ],
+)
+def test_what_cannot_be_is_refused(stack, cluster, subnets, changes, reason):
+    with pytest.raises(ResourceFailed, match=reason):
+        create_proxy(stack, cluster, subnets, **changes)
+
+
+def test_a_target_group_needs_proxy_and_cluster(stack, cluster, subnets):
+    create_proxy(stack, cluster, subnets)
+    group = {"TargetGroupName": "default", "DBClusterIdentifiers": [cluster.physical_id]}
+    for changes, reason in (
+        ({"DBProxyName": "missing"}, "DBProxy not found"),
+        ({"DBClusterIdentifiers": ["missing"]}, "DBCluster missing not found"),
+        ({"DBInstanceIdentifiers": ["x"]}, "one Aurora cluster"),
+        ({"TargetGroupName": "second"}, "named default"),
+    ):
+        with pytest.raises(ResourceFailed, match=reason):
+            stack.create(
+                "AWS::RDS::DBProxyTargetGroup", "Refused", **{"DBProxyName": "shop-proxy", **group, **changes}
+            )
