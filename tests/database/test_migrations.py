@@ -7,11 +7,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from apply_schema import migrations
 from apply_schema.history import HistoryRefused
 from apply_schema.migration_files import FilesRefused, read_files
 from aurora.postgresql_migrations import Limits, PostgresqlMigrations
-
 from tests.database.migrating import exists, history, migrate, write
 
 SCHEMA = Path(__file__).parents[2] / "schema" / "postgresql"
@@ -46,13 +46,16 @@ def test_the_history_says_what_who_when_and_how_long(empty_database, tmp_path) -
     migrate(empty_database, tmp_path)
     (one, two) = empty_database.rows(
         "SELECT version, name, kind, checksum, applied_by, duration_seconds BETWEEN 0.04 AND 20, "
-        "applied_at BETWEEN now() - interval '1 minute' AND now() FROM migrations.history ORDER BY installed_as"
+        "applied_at BETWEEN now() - interval '1 minute' AND now() "
+        "FROM migrations.history ORDER BY installed_as"
     )
     assert one == (1, "V0001__wait.sql", "versioned", sha256(text), "shop_admin", True, True)
     assert two[:5] == (None, "R__look.sql", "repeatable", sha256("SELECT 2;"), "shop_admin")
 
 
-def test_a_repeatable_file_runs_again_when_its_content_changes_and_only_then(empty_database, tmp_path) -> None:
+def test_a_repeatable_file_runs_again_when_its_content_changes_and_only_then(
+    empty_database, tmp_path
+) -> None:
     write(tmp_path, {"R__v.sql": "CREATE OR REPLACE VIEW v AS SELECT 1 AS a;"})
     assert migrate(empty_database, tmp_path).applied == ("R__v.sql",)
     assert migrate(empty_database, tmp_path).applied == ()
@@ -111,7 +114,9 @@ def test_a_version_used_twice_is_refused_before_anything_runs(empty_database, tm
 
 
 def test_a_database_ahead_of_the_files_is_reported_and_left_alone(empty_database, tmp_path) -> None:
-    write(tmp_path, {"V1__a.sql": "SELECT 1;", "V2__b.sql": "CREATE TABLE b ();", "R__r.sql": "SELECT 'new';"})
+    write(
+        tmp_path, {"V1__a.sql": "SELECT 1;", "V2__b.sql": "CREATE TABLE b ();", "R__r.sql": "SELECT 'new';"}
+    )
     migrate(empty_database, tmp_path)
     before = history(empty_database)
     (tmp_path / "V2__b.sql").unlink()
@@ -174,7 +179,10 @@ def test_repair_accepts_edits_and_forgets_removed_files_and_runs_nothing(empty_d
 
 
 def test_baseline_records_files_without_running_them_once(empty_database, tmp_path) -> None:
-    write(tmp_path, {"V1__a.sql": "CREATE TABLE a ();", "V2__b.sql": "CREATE TABLE b ();", "R__c.sql": "SELECT 1;"})
+    write(
+        tmp_path,
+        {"V1__a.sql": "CREATE TABLE a ();", "V2__b.sql": "CREATE TABLE b ();", "R__c.sql": "SELECT 1;"},
+    )
     files = read_files(tmp_path)
     with session_of(empty_database) as session:
         with pytest.raises(FilesRefused, match="no file has version 7"):
@@ -188,10 +196,15 @@ def test_baseline_records_files_without_running_them_once(empty_database, tmp_pa
 
 
 def test_a_dry_run_names_every_statement_and_runs_none(empty_database, tmp_path) -> None:
-    write(tmp_path, {"V1__a.sql": "CREATE TABLE a ();\nSELECT 1;", "R__b.sql": "-- migrate: no-transaction\nVACUUM;"})
+    write(
+        tmp_path,
+        {"V1__a.sql": "CREATE TABLE a ();\nSELECT 1;", "R__b.sql": "-- migrate: no-transaction\nVACUUM;"},
+    )
     with session_of(empty_database) as session:
         planned = migrations.dry_run(session, read_files(tmp_path))
-    assert [(one.migration.name, len(one.script.statements), one.script.transactional) for one in planned] == [
+    assert [
+        (one.migration.name, len(one.script.statements), one.script.transactional) for one in planned
+    ] == [
         ("V1__a.sql", 2, True),
         ("R__b.sql", 1, False),
     ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from apply_schema.database import ScriptRefused
-from apply_schema.sql_script import read_script
 from hypothesis import given
 from hypothesis import strategies as st
+
+from apply_schema.database import ScriptRefused
+from apply_schema.sql_script import read_script
 
 
 def texts(script: str) -> list[str]:
@@ -26,7 +27,7 @@ def texts(script: str) -> list[str]:
         "SELECT E'first;'\n  'goes \\'; on'",
         "SELECT E'first;' -- a remark; between\n  'goes \\'; on'",
         "SELECT U&'d\\0061t\\+000061;'",
-        "SELECT U&\"d\\0061t;\"",
+        'SELECT U&"d\\0061t;"',
         "SELECT B'01;', X'1F;', N'n;'",
         'SELECT 1 AS "a;b""c;"',
         "SELECT $$;$$",
@@ -67,7 +68,9 @@ def test_a_file_may_end_in_comments_and_without_a_semicolon() -> None:
 
 def test_old_dumps_escape_by_backslash_until_they_say_otherwise() -> None:
     old = r"SELECT 'a \'; b'"
-    script = f"SET standard_conforming_strings = off;{old};SET standard_conforming_strings TO 'on';SELECT '\\';"
+    script = (
+        f"SET standard_conforming_strings = off;{old};SET standard_conforming_strings TO 'on';SELECT '\\';"
+    )
     assert texts(script)[1] == old
     assert texts(script)[3] == r"SELECT '\'"
 
