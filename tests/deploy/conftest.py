@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -143,13 +144,13 @@ class App:
         ]
 
     def physical_id(self, stack: str, logical_id: str) -> str:
-        """Return the physical id of the resource whose logical id begins so."""
+        """Return the physical id of a resource by its logical id, without CDK's hash if it has one."""
         pages = self.cloud.client("cloudformation").get_paginator("list_stack_resources")
         found = [
             resource["PhysicalResourceId"]
             for page in pages.paginate(StackName=stack)
             for resource in page["StackResourceSummaries"]
-            if resource["LogicalResourceId"].startswith(logical_id)
+            if re.fullmatch(f"{logical_id}([0-9A-F]{{8}})?", resource["LogicalResourceId"])
         ]
         assert found, f"{stack} has no {logical_id}"
         return found[0]

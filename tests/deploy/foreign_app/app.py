@@ -78,6 +78,7 @@ class TableStack(cdk.Stack):
         )
         cluster.secret.grant_read(function)
         provider = custom_resources.Provider(self, "Provider", on_event_handler=function)
+        broken = bool(context("broken"))
         columns = {
             "1": "name text",
             "2": "name text, price numeric",
@@ -89,8 +90,8 @@ class TableStack(cdk.Stack):
             service_token=provider.service_token,
             resource_type="Custom::Table",
             properties={
-                "Columns": columns[context("revision") or "1"],
-                "Broken": bool(context("broken")),
+                "Columns": columns[context("revision") or "1"] + (", extra text" if broken else ""),
+                "Broken": broken,
             },
         )
         cdk.CfnOutput(self, "Columns", value=table.get_att_string("Columns"))
