@@ -131,7 +131,7 @@ class Operations:
             stack = self.existing(name)
             self._check_updatable(stack)
             target = self.target(stack, submission)
-            if _same(stack.target, target):
+            if _same(stack, target):
                 raise Refused("No updates are to be performed.")
             operation = self._begin_deployment(stack, submission, target, disable_rollback=disable_rollback)
         self._run(operation)
@@ -227,7 +227,7 @@ class Operations:
             found = changes(self.region, stack, target)
         except TemplateInvalid as error:
             raise Refused(str(error)) from None
-        same = _same(stack.target, target)
+        same = _same(stack, target)
         change_set = ChangeSet(
             name=name,
             change_set_id=self._arn("changeSet", name),
@@ -279,9 +279,12 @@ class Operations:
         return f"arn:aws:cloudformation:{region}:{account}:{kind}/{name}/{uuid.uuid4()}"
 
 
-def _same(old: Target | None, new: Target) -> bool:
+def _same(stack: Stack, new: Target) -> bool:
+    """Whether there is nothing to do; a stack that failed on its way has something to do."""
+    old = stack.target
     return (
         old is not None
+        and stack.unfinished is None
         and old.template.body == new.template.body
         and _values(old.parameters) == _values(new.parameters)
         and old.tags == new.tags

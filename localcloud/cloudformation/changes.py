@@ -99,7 +99,7 @@ def _change(
     region: Region, stack: Stack, definition: ResourceDefinition, properties: dict[str, Any]
 ) -> Change | None:
     name, current = definition.logical_id, stack.resources.get(definition.logical_id)
-    if current is None:
+    if current is None or current.status == "CREATE_FAILED":
         return Change("Add", name, definition.type)
     different = {
         key
