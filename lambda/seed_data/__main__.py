@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -20,6 +21,7 @@ from seed_data.recording import TotalsDiffer
 from seed_data.sources import SAMPLE, PathSource, Source, StandardInput
 
 LOADED, FAILED, REFUSED, STOPPED = 0, 1, 3, 4  # 2 is argparse's own
+INTERRUPTED = 128 + signal.SIGINT
 PLAIN_LINE_EVERY_SECONDS = 2.0
 DESCRIPTION = "Load an Online Retail file: every line becomes an order line or a reject, or nothing changes."
 EPILOG = f"""\
@@ -47,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(STOPPED, error)
     except (psycopg2.Error, TotalsDiffer) as error:
         return _failed(FAILED, error)
+    except KeyboardInterrupt:
+        return _failed(INTERRUPTED, "interrupted: nothing was changed")
     sys.stdout.write(_as_text(report))
     return LOADED
 
@@ -110,7 +114,7 @@ def _as_text(report: LoadReport) -> str:
     return "".join(f"{name:<12} {value}\n" for name, value in rows)
 
 
-def _failed(code: int, error: Exception) -> int:
+def _failed(code: int, error: object) -> int:
     sys.stderr.write(f"seed_data: {error}\n")
     return code
 

@@ -86,8 +86,7 @@ class _Load:
     def run(self) -> LoadReport:
         self._begin("taking turns")
         bulk.take_turn(self._cursor, lambda: self._begin("waiting for another load to end"))
-        is_first = not recorded.any_load(self._cursor)
-        if not is_first and self._source.can_be_read_again:
+        if recorded.any_load(self._cursor) and self._source.can_be_read_again:
             self._end_if_loaded(self._digest())
         with self._source.open() as stream:
             file = DataFile(stream)
@@ -95,7 +94,7 @@ class _Load:
             first_block = next(lines)  # a wrong header is refused before anybody has to wait for us
             self._begin("waiting for orders to end")
             bulk.lock_out(self._cursor, recording.LOCKED)
-            with closing(self._normaliser(is_first=is_first)) as normaliser:
+            with closing(self._normaliser()) as normaliser:
                 self._store(normaliser, file, itertools.chain([first_block], lines))
         return self._report(file.digest, is_new=True)
 
@@ -111,11 +110,10 @@ class _Load:
         if recorded.load_of(self._cursor, digest):
             raise _LoadedBefore(self._report(digest, is_new=False))
 
-    def _normaliser(self, *, is_first: bool) -> Normaliser:
+    def _normaliser(self) -> Normaliser:
         seen = SeenInvoices()
-        if not is_first:
-            for invoice in recorded.invoices(self._cursor):
-                seen.add(invoice)
+        for invoice in recorded.invoices(self._cursor):
+            seen.add(invoice)
         return Normaliser(
             load_id=bulk.next_id(self._cursor, "loads", "load_id"),
             first_order_id=bulk.next_id(self._cursor, "orders", "order_id"),

@@ -18,9 +18,9 @@ class SeenInvoices:
 
     def add(self, invoice: str) -> bool:
         """Remember the invoice; return whether it may have come by before."""
-        digest = hashlib.blake2b(invoice.encode(), digest_size=8).digest()
+        number = int.from_bytes(hashlib.blake2b(invoice.encode(), digest_size=8).digest())
         seen = True
-        for place in (int.from_bytes(digest[:4]) % BITS, int.from_bytes(digest[4:]) % BITS):
+        for place in (number % BITS, number // BITS % BITS):
             byte, bit = place >> 3, 1 << (place & 7)
             seen = seen and bool(self._bits[byte] & bit)
             self._bits[byte] |= bit

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from botocore.exceptions import ClientError
+
 from seed_data.data_file import Readable, UnusableFile
 
 SAMPLE = Path(__file__).with_name("sample.csv")
@@ -99,11 +101,22 @@ class S3Object:
     @contextmanager
     def open(self) -> Iterator[Readable]:
         """Open the object's body; botocore raises where the body ends early."""
-        found = self._client.get_object(**self._place, IfMatch=self._first_look()["ETag"])
+        version = self._first_look()["ETag"]
+        with self._named_errors():
+            found = self._client.get_object(**self._place, IfMatch=version)
         with closing(found["Body"]) as body:
             yield body
 
     def _first_look(self) -> Mapping[str, Any]:
         if self._head is None:
-            self._head = self._client.head_object(**self._place)
+            with self._named_errors():
+                self._head = self._client.head_object(**self._place)
         return self._head
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Say which object S3 refuses: its own words leave that out."""
+        try:
+            yield
+        except ClientError as error:
+            raise UnusableFile(f"s3://{'/'.join(self._place.values())} cannot be read: {error}") from None

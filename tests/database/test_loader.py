@@ -8,10 +8,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+
 from aurora.deadline import Deadline
 from seed_data.loader import LoadReport, load
 from seed_data.sources import SAMPLE, PathSource
-
 from tests.database.retail_files import REAL_LINES, real_file, rows_in, rows_of, sale, written
 
 TABLES = (
@@ -197,9 +197,8 @@ def test_an_invoice_recorded_by_hand_is_not_loaded_either(database, file):
         "INSERT INTO shop.orders (invoice_number, status, country) VALUES ('2', 'invoiced', 'France')",
         user="shop_loader",
     )
-    loaded(database, file(sale("1"), name="first.csv"))
-    loaded(database, file(sale("2"), name="second.csv"))
-    assert rejects(database) == [(2, 2, "the invoice is recorded already, and not by a load")]
+    loaded(database, file(sale("1"), sale("2")))
+    assert rejects(database) == [(1, 3, "the invoice is recorded already, and not by a load")]
 
 
 def test_an_invoice_whose_lines_stand_apart_becomes_one_order(database, file):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.database.retail_files import HEADER, REAL_LINES, real_file, sale, written
+from tests.database.test_loader_faults import copying, wait_until
 
 LAMBDA = Path(__file__).parents[2] / "lambda"
 MEMORY_LIMIT_KIBIBYTES = 64 * 1024
@@ -102,6 +104,24 @@ def test_a_database_that_is_not_there_is_one_line(seed_data):
     )
     assert done.returncode == 1
     assert done.stderr.startswith(b"seed_data: ")
+
+
+def test_ctrl_c_in_the_middle_is_one_line_and_leaves_nothing(database):
+    server = database.server
+    dsn = f"host={server.socket_directory} port={server.port} user=shop_loader dbname={database.name}"
+    loader = subprocess.Popen(
+        [sys.executable, "-m", "seed_data", "-", "--database", dsn],
+        cwd=LAMBDA,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    loader.stdin.write(f"{HEADER}\n".encode() + f"{sale()}\n".encode() * 10_000)
+    loader.stdin.flush()
+    wait_until(lambda: copying(database) == 1)
+    loader.send_signal(signal.SIGINT)
+    _, said = loader.communicate(timeout=30)
+    assert (loader.returncode, said.splitlines()[-1]) == (130, b"seed_data: interrupted: nothing was changed")
+    assert database.value("SELECT count(*) FROM shop.loads") == 0
 
 
 def test_help_tells_exit_codes(seed_data):

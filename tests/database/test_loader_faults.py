@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from aurora import postgresql_loading as bulk
 from aurora.deadline import Deadline
 from seed_data.data_file import UnusableFile
 from seed_data.loader import LoadStopped, load
@@ -136,12 +137,23 @@ def in_background(pool, database, source, *, seconds=30.0):
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_the_deadline_ends_a_load_while_it_reads(database, slow, background):
+def test_the_deadline_ends_a_load_while_it_reads(database, slow, background, monkeypatch):
+    monkeypatch.setattr(bulk, "limit_statements", lambda *_: None)  # the server's own limit would hide ours
     _, load_ = in_background(background, database, slow, seconds=1.0)
     assert slow.stalled.wait(10)
     time.sleep(1.1)
     slow.go_on.set()
     with pytest.raises(LoadStopped, match=r"while loading \(lines read: [1-9].*nothing was changed"):
+        load_.result(30)
+
+
+def test_the_deadline_ends_the_comparison_with_earlier_loads(database, slow, background, tmp_path):
+    loaded(database, written(tmp_path / "first.csv", [sale("first")]))
+    _, load_ = in_background(background, database, slow, seconds=1.0)
+    assert slow.stalled.wait(10)
+    time.sleep(1.1)
+    slow.go_on.set()
+    with pytest.raises(LoadStopped, match="while comparing with earlier loads"):
         load_.result(30)
 
 

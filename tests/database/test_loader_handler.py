@@ -9,12 +9,15 @@ from contextlib import closing
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import IncompleteReadError
+from botocore.response import StreamingBody
 from moto import mock_aws
 
+from aurora.deadline import Deadline
 from custom_resource import CustomResourceFailed
 from seed_data import handler, sources
 from seed_data.data_file import UnusableFile
+from seed_data.loader import load
 from tests.database.endpoints import AuroraEndpoints, Context
 from tests.database.retail_files import HEADER, sale
 from tests.database.test_loader import assert_sound, everything
@@ -139,7 +142,7 @@ def test_wrong_properties_are_refused_before_anything_is_loaded(database, proper
 
 def test_a_file_that_is_not_there_is_named(bucket):
     missing = bucket("a.csv", sale()) | {"Key": "another.csv"}
-    with pytest.raises(CustomResourceFailed, match="404"):
+    with pytest.raises(CustomResourceFailed, match=r"s3://assets/another\.csv cannot be read: .*404"):
         answer(**missing)
 
 
@@ -163,8 +166,28 @@ def test_an_object_that_changes_between_two_looks_is_refused(bucket):
     found = sources.S3Object(s3, bucket="assets", key="a.csv", name="a")
     assert found.size_bytes() > 0
     bucket("a.csv", sale("2"))
-    with pytest.raises(ClientError, match="PreconditionFailed"), found.open():
+    with (
+        pytest.raises(UnusableFile, match=r"s3://assets/a\.csv cannot be read: .*Precondition"),
+        found.open(),
+    ):
         pytest.fail(f"{place} was opened")
+
+
+def test_an_object_whose_body_ends_early_leaves_nothing(database):
+    content = f"{HEADER}\n{sale()}\n".encode()
+
+    class CutOff:
+        def head_object(self, **_):
+            return {"ContentLength": len(content) + 1, "ETag": "x"}
+
+        def get_object(self, **_):
+            return {"Body": StreamingBody(io.BytesIO(content), len(content) + 1)}
+
+    before = everything(database)
+    source = sources.S3Object(CutOff(), bucket="assets", key="a.csv", name="a.csv")
+    with pytest.raises(IncompleteReadError):
+        load(database.connect("shop_loader"), source, deadline=Deadline.after(30))
+    assert everything(database) == before
 
 
 def test_the_log_shows_progress_and_totals(bucket, monkeypatch):
