@@ -16,7 +16,7 @@ from operate.local_cloud import DEFAULT_NAME, LocalCloud, LocalCloudFailed
 def main(arguments: list[str]) -> int:
     """Run one verb; returns 0 only when it did all it should. An error says what to do next."""
     options = _parser().parse_args(arguments)
-    console = Console()
+    console = Console(emoji=False, highlight=False)
     try:
         return _run(options, console)
     except (aws.Refused, LocalCloudFailed, CdkFailed, BotoCoreError, ClientError) as error:

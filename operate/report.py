@@ -87,6 +87,8 @@ PLACES = (
 
 def _places(outputs: dict[str, str]) -> Table:
     table = Table(title="Database", title_justify="left", box=None, show_header=False, padding=(0, 2))
+    table.add_column()
+    table.add_column(overflow="fold")
     for label, key in PLACES:
         table.add_row(label, outputs.get(key, "-"))
     return table
