@@ -9,8 +9,8 @@ from rich.console import Console
 
 from operate import aws, local
 from operate.cdk import CdkFailed
-from operate.deployment import Deployment
-from operate.local_cloud import DEFAULT_NAME, LocalCloud, LocalCloudFailed
+from operate.deployment import DEFAULT_CLOUD, Deployment
+from operate.local_cloud import LocalCloud, LocalCloudFailed
 
 
 def main(arguments: list[str]) -> int:
@@ -30,7 +30,9 @@ def main(arguments: list[str]) -> int:
 def _run(options: argparse.Namespace, console: Console) -> int:
     if options.verb == "local":
         return _run_local(options, console)
-    deployment = Deployment(kind=options.deployment, name=options.name, seed_file=options.seed_file)
+    deployment = Deployment(
+        kind=options.deployment, name=options.name, seed_file=options.seed_file, cloud=options.cloud
+    )
     verbs = {
         "synth": aws.synth,
         "deploy": aws.deploy,
@@ -56,9 +58,6 @@ def _parser() -> argparse.ArgumentParser:
     on_this_machine.add_argument(
         "--seed-file", type=Path, help="CSV or CSV.gz of invoice lines; default: a small sample"
     )
-    on_this_machine.add_argument(
-        "--cloud", default=DEFAULT_NAME, help="name of the local cloud, to have several side by side"
-    )
     for verb, text in {
         "synth": "write the templates; needs no account",
         "deploy": "deploy to AWS",
@@ -70,6 +69,10 @@ def _parser() -> argparse.ArgumentParser:
         on_aws.add_argument("--deployment", required=True, help="local, dev, ephemeral or production")
         on_aws.add_argument("--name", default="", help="of an ephemeral deployment, for example pr-42")
         on_aws.add_argument("--seed-file", type=Path, help="CSV or CSV.gz of invoice lines to load")
+    for each in verbs.choices.values():
+        each.add_argument(
+            "--cloud", default=DEFAULT_CLOUD, help="which local cloud, where several run side by side"
+        )
     return parser
 
 

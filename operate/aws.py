@@ -26,7 +26,7 @@ class Refused(Exception):
 def synth(console: Console, deployment: Deployment) -> int:
     """Write the templates to cdk.out; needs no account. Returns the CLI's exit code."""
     check_settings(deployment)
-    code = cdk.attached(["synth", "--quiet", *deployment.context])
+    code = cdk.attached(["synth", "--quiet", *deployment.context_arguments])
     if code == 0:
         console.print(f"Templates of {', '.join(deployment.stack_names)} are in {PROJECT / 'cdk.out'}")
     return code
@@ -37,7 +37,7 @@ def deploy(console: Console, deployment: Deployment) -> int:
     check_settings(deployment)
     session = account_session(console, deployment)
     approval = "never" if os.environ.get("CI") else "broadening"
-    code = cdk.attached(["deploy", "--all", "--require-approval", approval, *deployment.context])
+    code = cdk.attached(["deploy", "--all", "--require-approval", approval, *deployment.context_arguments])
     if code == 0:
         print_report(
             console,
@@ -62,7 +62,7 @@ def destroy(console: Console, deployment: Deployment) -> int:
         )
     account_session(console, deployment)
     force = ["--force"] if os.environ.get("CI") else []
-    return cdk.attached(["destroy", "--all", *force, *deployment.context])
+    return cdk.attached(["destroy", "--all", *force, *deployment.context_arguments])
 
 
 def smoke(console: Console, deployment: Deployment) -> int:
@@ -102,9 +102,7 @@ def password(console: Console, deployment: Deployment) -> int:
 def check_settings(deployment: Deployment) -> settings.Deployment:
     """Return the deployment's settings; raises Refused with everything that is wrong with them."""
     try:
-        return validation.choose(
-            deployment.kind, name=deployment.name or None, seed_file=deployment.seed_file
-        )
+        return validation.choose(**deployment.context)
     except validation.SettingsError as error:
         raise Refused(str(error)) from error
 
@@ -132,7 +130,11 @@ def account_session(console: Console, deployment: Deployment) -> boto3.Session:
 
 
 def _session_of(console: Console, deployment: Deployment) -> boto3.Session:
-    return LocalCloud().session() if deployment.kind == "local" else account_session(console, deployment)
+    return (
+        LocalCloud(deployment.cloud).session()
+        if deployment.kind == "local"
+        else account_session(console, deployment)
+    )
 
 
 def _name(deployment: Deployment) -> str:

@@ -57,7 +57,7 @@ def attached(arguments: Sequence[str], *, environment: Mapping[str, str] | None 
 def synthesize(deployment: Deployment, assembly: Path, *, output: Path) -> subprocess.Popen[bytes]:
     """Start writing the deployment's cloud assembly to the folder `assembly`."""
     return start(
-        "synth", "--quiet", "--output", str(assembly), *deployment.context,
+        "synth", "--quiet", "--output", str(assembly), *deployment.context_arguments,
         environment=os.environ, output=output,
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 PRODUCT = "shop"
+DEFAULT_CLOUD = "shop"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,11 +14,13 @@ class Deployment:
 
     `kind` is an entry of the settings' DEPLOYMENTS; `name` distinguishes the ephemeral ones (`pr-42`) and
     is empty for the others; `seed_file` is the path of a CSV or CSV.gz file, or None for the small sample.
+    `cloud` is the name of the local cloud that `local` is deployed on.
     """
 
     kind: str
     name: str = ""
     seed_file: Path | None = None
+    cloud: str = DEFAULT_CLOUD
 
     @property
     def title(self) -> str:
@@ -34,9 +37,22 @@ class Deployment:
         )
 
     @property
-    def context(self) -> list[str]:
-        """The CDK CLI's arguments that select this deployment."""
+    def context(self) -> dict[str, str]:
+        """The CDK context that selects this deployment."""
         values = {"deployment": self.kind, "name": self.name}
         if self.seed_file is not None:
             values["seed_file"] = str(self.seed_file.resolve())
-        return [word for key, value in values.items() if value for word in ("-c", f"{key}={value}")]
+        return {key: value for key, value in values.items() if value}
+
+    @property
+    def context_arguments(self) -> list[str]:
+        """The same as arguments of the CDK CLI."""
+        return [word for key, value in self.context.items() for word in ("-c", f"{key}={value}")]
+
+    @property
+    def options(self) -> str:
+        """The same as options of these verbs, for a command to paste."""
+        values = {"deployment": self.kind, "name": self.name}
+        if self.cloud != DEFAULT_CLOUD:
+            values["cloud"] = self.cloud
+        return " ".join(f"--{key} {value}" for key, value in values.items() if value)

@@ -21,7 +21,7 @@ def up(console: Console, cloud: LocalCloud, *, seed_file: Path | None) -> int:
     Interrupted or failed, it takes away the cloud that it started itself; a cloud that ran before stays as
     CloudFormation's rollback left it. Raises Refused, CdkFailed or LocalCloudFailed.
     """
-    deployment = Deployment(kind="local", seed_file=seed_file)
+    deployment = Deployment(kind="local", seed_file=seed_file, cloud=cloud.name)
     check_settings(deployment)
     with cloud.taken_away_unless_finished(console):
         _prepare(console, cloud, deployment)
@@ -36,7 +36,7 @@ def status(console: Console, cloud: LocalCloud) -> int:
     print_report(
         console,
         cloud.session(),
-        Deployment(kind="local"),
+        Deployment(kind="local", cloud=cloud.name),
         ca_bundle=cloud.ca_bundle,
         next_steps=[
             "Prove it again:             make smoke DEPLOYMENT=local",

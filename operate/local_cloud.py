@@ -11,9 +11,7 @@ from pathlib import Path
 import boto3
 from rich.console import Console
 
-from operate.deployment import PROJECT
-
-DEFAULT_NAME = "shop"
+from operate.deployment import DEFAULT_CLOUD, PROJECT
 
 
 class LocalCloudFailed(Exception):
@@ -23,7 +21,7 @@ class LocalCloudFailed(Exception):
 class LocalCloud:
     """The local cloud of one name: started, asked and stopped."""
 
-    def __init__(self, name: str = DEFAULT_NAME) -> None:
+    def __init__(self, name: str = DEFAULT_CLOUD) -> None:
         self.name = name
 
     @property

@@ -51,9 +51,8 @@ def print_report(
 
 def psql_command(outputs: dict[str, str], deployment: Deployment, *, ca_bundle: str) -> str:
     """A command to paste: verified TLS to the writer, the password read from the secret as it starts."""
-    name = f" --name {deployment.name}" if deployment.name else ""
     return (
-        f'PGPASSWORD="$(.venv/bin/python -m operate password --deployment {deployment.kind}{name})" '
+        f'PGPASSWORD="$(.venv/bin/python -m operate password {deployment.options})" '
         f'psql "host={outputs["ClusterEndpoint"]} port={outputs["DatabasePort"]} '
         f"dbname={outputs['DatabaseName']} user=shop_admin sslmode=verify-full "
         f'sslrootcert={ca_bundle}"'

@@ -75,4 +75,4 @@ def test_the_psql_command_verifies_the_server_and_holds_no_password():
     outputs = {"ClusterEndpoint": "127.1.2.3", "DatabasePort": "15432", "DatabaseName": "shop"}
     line = psql_command(outputs, Deployment(kind="ephemeral", name="pr-42"), ca_bundle="/tmp/ca.pem")
     assert "sslmode=verify-full sslrootcert=/tmp/ca.pem" in line
-    assert "operate password --deployment ephemeral --name pr-42" in line
+    assert "operate password --deployment ephemeral --name pr-42)" in line
