@@ -31,6 +31,12 @@ MANY = 20_000  # lines: several blocks, so that the first are in the database wh
 GOOD = f"{sale()}\n".encode()
 FILLER = f"{HEADER}\n".encode() + b"".join(f"{sale(str(n // 20))}\n".encode() for n in range(MANY))
 
+PLACE_ORDER = """
+    SELECT order_id FROM shop.place_order(
+        gen_random_uuid(), NULL, 'France', 2, '[{"stock_code": "SMOKE-TEST-A", "quantity": 1}]'
+    )
+"""
+
 
 @pytest.fixture
 def unchanged(database):
@@ -200,18 +206,24 @@ def test_loads_of_overlapping_files_at_once_record_each_invoice_once(database, b
 def test_orders_wait_for_a_load_and_are_placed_after_it(database, slow, background):
     _, first = in_background(background, database, slow)
     assert slow.stalled.wait(10)
-    order = background.submit(
-        database.rows,
-        "SELECT order_id FROM shop.place_order(gen_random_uuid(), NULL, 'France', 2,"
-        """ '[{"stock_code": "SMOKE-TEST-A", "quantity": 1}]')""",
-        user="shop_application",
-    )
+    order = background.submit(database.rows, PLACE_ORDER, user="shop_application")
     time.sleep(0.2)
     assert not order.done()
     slow.go_on.set()
     last_loaded = MANY // 20
     assert first.result(30).is_new
     assert order.result(30)[0][0] > last_loaded
+    assert_sound(database)
+
+
+def test_a_load_takes_its_numbers_after_those_of_orders_at_work(database, background, tmp_path):
+    path = written(tmp_path / "file.csv", [sale(str(invoice)) for invoice in range(10)])
+    with database.connect("shop_application") as connection, connection.cursor() as order:
+        order.execute(PLACE_ORDER)
+        _, load_ = in_background(background, database, PathSource(path))
+        wait_until(lambda: database.value("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1)
+        order.execute(PLACE_ORDER)
+    assert load_.result(30).load.order_lines == 10
     assert_sound(database)
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from seed_data.data_file import Block, UnusableFile
 from seed_data.online_retail import HEADERS, BadLine, Reason, data_lines, numbers, parse, split
 

@@ -9,6 +9,7 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from seed_data.data_file import LONGEST_LINE, DataFile, UnusableFile
 
 
