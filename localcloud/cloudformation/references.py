@@ -49,16 +49,15 @@ def dependencies(
     definitions: Mapping[str, ResourceDefinition], condition: Callable[[str], bool]
 ) -> dict[str, set[str]]:
     """Return what each resource waits for. TemplateInvalid when some wait for each other."""
-    graph = {
-        name: {reference.name for reference in references(dict(definition.properties), condition)}.union(
-            definition.depends_on
-        ).intersection(definitions)
-        - {name}
-        for name, definition in definitions.items()
-    }
+    graph = {name: _needs(one, condition) & definitions.keys() for name, one in definitions.items()}
     if circle := _stuck(graph):
         raise TemplateInvalid(f"Circular dependency between resources: [{', '.join(sorted(circle))}]")
     return graph
+
+
+def _needs(definition: ResourceDefinition, condition: Callable[[str], bool]) -> set[str]:
+    found = references(dict(definition.properties), condition)
+    return {reference.name for reference in found} | definition.depends_on
 
 
 def _stuck(graph: Mapping[str, set[str]]) -> set[str]:

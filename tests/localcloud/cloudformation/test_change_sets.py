@@ -339,3 +339,25 @@ def test_identities_have_to_be_acknowledged(cloudformation):
         ).status
         == "CREATE_COMPLETE"
     )
+
+
+def test_an_import_that_a_failed_update_added_does_not_hold_the_export(cloudformation, thing):
+    cloudformation.deploy("producer", exporting("1"))
+    cloudformation.deploy("consumer", resources(C=thing()))
+    cloudformation.things.fail("create", "Bad")
+    added = {**IMPORTING["Resources"], "C": thing(), "Bad": thing(["B"])}
+    assert cloudformation.deploy("consumer", {"Resources": added}).status == "UPDATE_ROLLBACK_COMPLETE"
+    assert cloudformation.deploy("producer", exporting("2")).status == "UPDATE_COMPLETE"
+
+
+def test_an_export_is_held_while_its_importer_is_still_being_created(cloudformation, thing):
+    cloudformation.deploy("producer", exporting("1"))
+    going, finish = threading.Event(), threading.Event()
+    cloudformation.things.meanwhile["create", "B"] = lambda: (going.set(), finish.wait(20))
+    consumer = threading.Thread(target=cloudformation.deploy, args=("consumer", IMPORTING))
+    consumer.start()
+    assert going.wait(20)
+    assert cloudformation.deploy("producer", exporting("2")).status == "UPDATE_ROLLBACK_COMPLETE"
+    finish.set()
+    consumer.join()
+    assert cloudformation.stack("consumer").status == "CREATE_COMPLETE"

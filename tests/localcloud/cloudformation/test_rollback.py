@@ -266,3 +266,26 @@ def test_a_type_without_snapshots_refuses_the_policy(cloudformation):
     stack = cloudformation.delete("one")
     assert stack.status == "DELETE_FAILED"
     assert cloudformation.things.existing == {"A-1"}
+
+
+def test_two_failures_without_rollback_are_rolled_back_together(cloudformation, thing):
+    cloudformation.deploy("one", resources(A=thing(Size=1)))
+    cloudformation.things.fail("create", "Bad")
+    for size in (2, 3):
+        stack = cloudformation.deploy(
+            "one", resources(A=thing(Size=size), Bad=thing(["A"], Try=size)), disable_rollback=True
+        )
+        assert stack.status == "UPDATE_FAILED"
+    cloudformation.operations.roll_back("one")
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert stack.resources["A"].properties == {"Size": 1}
+
+
+def test_without_rollback_a_failed_update_is_tried_again(cloudformation, thing):
+    cloudformation.deploy("one", resources(A=thing(Size=1)))
+    cloudformation.things.fail("update", "A")
+    changed = resources(A=thing(Size=2))
+    assert cloudformation.deploy("one", changed, disable_rollback=True).status == "UPDATE_FAILED"
+    cloudformation.things.mend()
+    assert cloudformation.deploy("one", changed).status == "UPDATE_COMPLETE"
+    assert cloudformation.things.order("update") == ["A", "A"]

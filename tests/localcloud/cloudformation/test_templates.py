@@ -161,6 +161,11 @@ def test_a_circle_is_refused_by_its_members(cloudformation, thing):
         cloudformation.deploy("one", given)
 
 
+def test_a_resource_that_refers_to_itself_is_a_circle(cloudformation, thing):
+    with pytest.raises(Refused, match=r"Circular dependency between resources: \[A\]"):
+        cloudformation.deploy("one", {"Resources": {"A": thing(Of={"Ref": "A"})}})
+
+
 TEMPLATES: dict[str, tuple[Any, str]] = {
     "no resources": ({"Resources": {}}, "At least one Resources member"),
     "not an object": ([1], "unsupported structure"),
