@@ -148,7 +148,8 @@ class PostgresqlCluster:
 
     def without_effect(self, parameters: Mapping[str, str]) -> dict[str, str]:
         """Which of these do nothing here, and why; ParameterRefused for those nobody may change."""
-        return self._local_parameters(parameters).without_effect
+        found = self._local_parameters(parameters).without_effect
+        return {name: reason for name, reason in found.items() if name in parameters}
 
     def change_password(self, user: str, password: str) -> None:
         """The role logs in with this password from now on."""

@@ -90,7 +90,7 @@ def _why_without_effect(name: str, value: str, installed: list[str], programs: P
     library, dot, _ = name.partition(".")
     reasons = (
         ("{" in value, "a formula over the instance class"),
-        (name in OURS, f"the local cloud sets it to {OURS.get(name)}"),
+        (name in OURS and value != OURS[name], f"the local cloud sets it to {OURS.get(name)}"),
         (library == "rds" and bool(dot), "a setting of RDS itself"),
         (bool(dot) and library not in installed, f"{library} is not preloaded here"),
         (

@@ -133,6 +133,8 @@ def test_starting_twice_is_starting_once(server):
 
 def test_durable_waits_for_the_disk(server, directory):
     assert server.execute("SHOW fsync") == "off"
+    server.configure({"work_mem": "8MB"})
+    assert server.execute("SHOW fsync") == "off"
     durable = initialize(directory / "durable", durable=True)
     try:
         assert durable.execute("SHOW fsync") == "on"

@@ -53,6 +53,17 @@ def test_a_changed_parameter_is_in_force_after_the_update_with_a_restart_if_need
         assert query(connect(stack, address, 5432), "SELECT pg_is_in_recovery()") is reader
 
 
+def test_a_reader_that_lags_comes_up_with_smaller_limits_too(stack):
+    create_group(stack, max_connections="150")
+    create_group(stack, "DBParameterGroup", "lagging", recovery_min_apply_delay="1000")
+    cluster = create_cluster(stack, DBClusterParameterGroupName="shop-parameters")
+    create_instance(stack, cluster, "Writer")
+    create_instance(stack, cluster, "Reader", DBParameterGroupName="lagging")
+    query(connect(stack, cluster.attributes["Endpoint.Address"], 5432), "CREATE TABLE late (n int)")
+    stack.update("DBClusterParameterGroup", Parameters={"max_connections": "90"})
+    assert setting(stack, cluster, "max_connections", reader=True) == "90"
+
+
 def test_a_parameter_that_is_taken_away_has_its_default_again(stack):
     create_group(stack, work_mem="8192")
     cluster = create_cluster(stack, DBClusterParameterGroupName="shop-parameters")
