@@ -42,7 +42,6 @@ def install(cloud: Cloud) -> CloudFormation:
     _keep_bucket_policies_unenforced()
     _run_functions_as_processes(cloud)
     moto_aurora_seams.install(cloud)
-    _keep_bucket_policies_unenforced()
     return cloudformation
 
 

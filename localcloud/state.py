@@ -17,6 +17,7 @@ from localcloud.processes import end_strays, process_start
 
 DEFAULT_NAME = "default"
 _STATE = "state.json"
+_TRIES = 5
 _UNBORN_SECONDS = 5.0  # between a directory's making and its first state lie milliseconds
 
 
@@ -50,6 +51,11 @@ class Home:
 
     name: str
 
+    def __post_init__(self) -> None:
+        """ValueError for what is no name: it becomes a part of paths that are deleted."""
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", self.name):
+            raise ValueError(f"name {self.name!r}: use 1 to 32 of a-z, 0-9 and -, not beginning with -")
+
     @property
     def directory(self) -> Path:
         """Where everything of the cloud lies."""
@@ -62,11 +68,12 @@ class Home:
 
     def claim(self) -> None:
         """Make the directory; Taken when another cloud of the name runs. What a killed one left goes."""
-        _check_name(self.name)
-        _make_base()
-        for _ in range(2):
+        for _ in range(_TRIES):
+            _make_base()
             try:
                 self.directory.mkdir(mode=0o711)
+            except FileNotFoundError:
+                continue  # the last cloud beside this one just ended, and took the place of all with it
             except FileExistsError:
                 if self.running() is not None or self._unborn():
                     raise Taken(f"a local cloud named {self.name} is running or starting") from None
@@ -118,11 +125,6 @@ def homes() -> list[Home]:
 def base_directory() -> Path:
     """Return where this user's clouds live."""
     return Path(tempfile.gettempdir()) / f"localcloud-{os.getuid()}"
-
-
-def _check_name(name: str) -> None:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", name):
-        raise ValueError(f"name {name!r}: use 1 to 32 of a-z, 0-9 and -, not beginning with -")
 
 
 def _make_base() -> None:
