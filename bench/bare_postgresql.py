@@ -37,9 +37,8 @@ class BarePostgresql:
 
     def apply_migrations(self) -> None:
         """All migrations by one psql session, each file in its transaction."""
-        files = sorted(
-            (PROJECT / "schema" / "postgresql").glob("[VR]*__*.sql"), key=lambda file: file.name[0] == "R"
-        )
+        folder = PROJECT / "schema" / "postgresql"
+        files = [*sorted(folder.glob("V*.sql")), *sorted(folder.glob("R*.sql"))]
         arguments = [word for file in files for word in ("-f", str(file))]
         options = ("-q", "-X", "-w", "-d", "postgres", "-v", "ON_ERROR_STOP=1")
         self._programs.run("psql", *self._at(self._port), *options, *arguments)

@@ -30,9 +30,7 @@ def measure(console: Console, runs: int) -> list[Ratio]:
             console,
         )
     print_samples(console, "Synth", samples)
-    return [
-        Ratio("synth of dev ÷ empty app", samples["dev"].median, samples["empty app"].median, LIMIT)
-    ]
+    return [Ratio("synth of dev ÷ empty app", samples["dev"].median, samples["empty app"].median, LIMIT)]
 
 
 def synth_of(app: Path, output: Path, deployment: str = "") -> Callable[[], None]:

@@ -80,7 +80,8 @@ def _print_smoke_report(console: Console, answer: dict[str, Any]) -> int:
         console.print(f"Smoke test failed: {report.get('errorMessage')}", style="red")
         return 1
     for check in report["checks"]:
-        console.print(f"  {check['name']:<44} {check['milliseconds']:>7.0f} ms  {check['detail']}")
+        line = f"  {check['name']:<34} {check['milliseconds']:>6.0f} ms  {check['detail']}"
+        console.print(line, soft_wrap=True)
     console.print(
         f"Smoke test {report['result']}: {len(report['checks'])} checks in {report['milliseconds']:.0f} ms"
     )

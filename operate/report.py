@@ -40,7 +40,7 @@ def print_report(
     console.print(_stacks(session, deployment))
     console.print(_places(outputs))
     console.print(_checks(outputs))
-    console.print("A session as the administrator (the password goes from the secret to psql, nowhere else):")
+    console.print("A session as the administrator; the password goes from the secret to psql alone:")
     console.print(
         "  " + psql_command(outputs, deployment, ca_bundle=ca_bundle), soft_wrap=True, highlight=False
     )
