@@ -18,7 +18,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from localcloud import processes
+from localcloud import operator_key, processes
 from localcloud.server import STATUS_PATH, run
 from localcloud.state import DEFAULT_NAME, Home, NotOurs, State, Taken
 
@@ -74,9 +74,8 @@ def environment(home: Home, state: State) -> dict[str, str]:
     """Return the variables with which a client meets this cloud, and no account of AWS."""
     return {
         "AWS_ENDPOINT_URL": f"http://localhost:{state.port}",
-        # a key of its own: the CDK CLI remembers, per key and for ever, whose account it is
-        "AWS_ACCESS_KEY_ID": "AKIALOCALCLOUD000000",
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ACCESS_KEY_ID": operator_key.ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": operator_key.SECRET_ACCESS_KEY,
         "AWS_REGION": state.region,
         "AWS_DEFAULT_REGION": state.region,
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from localcloud import operator_key
 from localcloud.aurora.certificates import CertificateAuthority
 from localcloud.aurora.endpoint import Endpoint, Endpoints, Gate
 from localcloud.aurora.gates import ClusterGate, TokenCheck
-from localcloud.aurora.iam_tokens import KeyLookup
+from localcloud.aurora.iam_tokens import KeyLookup, SigningKey
 from localcloud.aurora.postgresql_cluster import Instance, PostgresqlCluster
 from localcloud.aurora.proxy import Proxy, ProxyGate
 from localcloud.functions import credentials
@@ -41,8 +42,14 @@ class AuroraService:
 
     @property
     def key_of(self) -> KeyLookup:
-        """Whose keys the endpoints take tokens of: sessions of the local STS."""
-        return credentials.secret_of
+        """Whose keys the endpoints take tokens of: sessions of the local STS, and who runs the cloud."""
+        operator = OperatorKey(f"arn:aws:iam::{self._cloud.account}:root")
+
+        def key_of(access_key_id: str) -> SigningKey | None:
+            own = access_key_id == operator_key.ACCESS_KEY_ID
+            return operator if own else credentials.secret_of(access_key_id)
+
+        return key_of
 
     def next_directory(self) -> Path:
         """A directory for a cluster that is not there yet; short, for the sockets in it."""
@@ -60,6 +67,19 @@ class AuroraService:
             cluster.close()
 
 
+@dataclass(frozen=True)
+class OperatorKey:
+    """The key pair that `localcloud env` prints."""
+
+    role_arn: str
+    secret_access_key: str = operator_key.SECRET_ACCESS_KEY
+    session_token: str | None = None
+
+
+class EndpointFailed(RuntimeError):
+    """An address or port that an endpoint needs cannot be had."""
+
+
 @dataclass
 class Place:
     """An address that an endpoint has from its creation on, open or not."""
@@ -75,7 +95,10 @@ class Place:
         """Clients reach it."""
         self.shut()
         tls = self._authority.server_context(self.address)
-        self._endpoint = self._endpoints.listen(self.address, port, tls=tls, gate=gate)
+        try:
+            self._endpoint = self._endpoints.listen(self.address, port, tls=tls, gate=gate)
+        except OSError as error:
+            raise EndpointFailed(f"{self.title}: cannot listen at {self.address}:{port}: {error}") from error
         self._cloud.endpoints[self.title] = f"{self.address}:{port}"
 
     def shut(self) -> None:
@@ -134,7 +157,11 @@ class ManagedCluster:
         self._readers = service.place(f"cluster {identifier}, readers")
         self._instances: dict[str, Place] = {}
         service.clusters[identifier] = self
-        self.open(port)
+        try:
+            self.open(port)
+        except EndpointFailed:
+            self.close()
+            raise
 
     @property
     def writer_address(self) -> str:
@@ -162,9 +189,13 @@ class ManagedCluster:
     def add_instance(self, name: str, parameters: Mapping[str, str], *, promotion_tier: int) -> None:
         """A new instance serves at an endpoint of its own."""
         self.cluster.add_instance(name, parameters, promotion_tier=promotion_tier)
-        with self._lock:
-            self._instances[name] = self._service.place(f"instance {name}")
-            self._open_instance(name)
+        try:
+            with self._lock:
+                self._instances[name] = self._service.place(f"instance {name}")
+                self._open_instance(name)
+        except EndpointFailed:
+            self.remove_instance(name)
+            raise
 
     def remove_instance(self, name: str) -> None:
         """The instance and its endpoint are gone; the data stay."""

@@ -1,5 +1,7 @@
 """PostgreSQL's own programs of one major version: where they are, and running them as an account that may."""
 
+from __future__ import annotations
+
 import functools
 import importlib.util
 import os
@@ -29,7 +31,7 @@ class Programs:
     major: int
 
     @classmethod
-    def find(cls, major: int) -> "Programs":
+    def find(cls, major: int) -> Programs:
         """The installation of this major version: chosen by environment, of the wheel, the system, PATH."""
         return _find(major, os.environ.get(BINARIES_VARIABLE), os.environ.get("PATH", ""))
 
@@ -69,7 +71,7 @@ class Programs:
             raise ProgramFailed(f"{name} failed: {(done.stderr or done.stdout).strip()}")
         return done.stdout
 
-    def reachable_in(self, directory: Path) -> "Programs":
+    def reachable_in(self, directory: Path) -> Programs:
         """These programs, or a copy inside `directory` if the unprivileged account cannot enter their place.
 
         A project under /root is the case: PostgreSQL refuses to run as root, and nobody may not enter there.

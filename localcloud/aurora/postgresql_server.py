@@ -4,8 +4,8 @@ Two doors lead in. The Unix socket in the server's own directory (mode 0700) tru
 directory, as any role; the loopback port asks every role for its SCRAM password and refuses `rdsadmin`.
 """
 
-import ctypes
-import functools
+from __future__ import annotations
+
 import os
 import random
 import shutil
@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -23,11 +22,11 @@ import psycopg2
 from psycopg2 import extensions
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
+from localcloud.aurora.child_process import kill_with_children, launch
 from localcloud.aurora.postgresql_configuration import ACCESS_RULES, NOT_DURABLE, SUPERUSER, configuration
 from localcloud.aurora.postgresql_programs import (
     ProgramFailed,
     Programs,
-    as_unprivileged,
     can_enter,
     unprivileged_account,
 )
@@ -37,10 +36,6 @@ _LONGEST_SOCKET_PATH_BYTES = 103  # sun_path: 104 bytes with its final NUL on ma
 _PORT_ATTEMPTS = 20
 
 _STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
-
-# A child's death signal comes when the *thread* that started it ends, so all servers are started from one
-# thread that lives as long as the process.
-_launcher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="postgresql-launcher")
 
 
 class PostgresqlServer:
@@ -52,7 +47,7 @@ class PostgresqlServer:
         programs: Programs,
         settings: Mapping[str, str],
         *,
-        primary: "PostgresqlServer | None" = None,
+        primary: PostgresqlServer | None = None,
     ) -> None:
         self.directory = directory
         self.programs = programs
@@ -72,7 +67,7 @@ class PostgresqlServer:
         database: str | None = None,
         parameters: Mapping[str, str] | None = None,
         durable: bool = False,
-    ) -> "PostgresqlServer":
+    ) -> PostgresqlServer:
         """A new running writer with Aurora's roles, the master user and, where named, its first database.
 
         `directory` must not exist yet; if we are root, its parents must be open to `nobody` (mode 0711).
@@ -102,8 +97,8 @@ class PostgresqlServer:
 
     @classmethod
     def clone(
-        cls, primary: "PostgresqlServer", directory: Path, parameters: Mapping[str, str] | None = None
-    ) -> "PostgresqlServer":
+        cls, primary: PostgresqlServer, directory: Path, parameters: Mapping[str, str] | None = None
+    ) -> PostgresqlServer:
         """A running reader that streams from `primary` and has what was committed there before.
 
         Its settings are the primary's unless `parameters` gives its own.
@@ -169,7 +164,8 @@ class PostgresqlServer:
             self.port = self.port or _free_port()
             self._write_configuration()
             length_before = len(self.log)
-            self._process = self._launch()
+            command = [self.programs.path("postgres"), "-D", str(self.directory / "data")]
+            self._process = launch(command, log=self.directory / "postgresql.log")
             if self._becomes_ready(self._process):
                 return
             failure = self.log[length_before:]
@@ -201,11 +197,7 @@ class PostgresqlServer:
         """The server and all its processes end by SIGKILL, as when the power of one machine fails."""
         if self._process is None:
             return
-        children = _children_of(self._process.pid)
-        self._process.kill()
-        for child in children:
-            _kill(child)
-        self._process.wait()
+        kill_with_children(self._process)
         self._process = None
 
     def execute(
@@ -242,10 +234,11 @@ class PostgresqlServer:
     def promote(self) -> None:
         """A reader takes writes from now on; a writer stays one."""
         if not self.is_writer:
-            self.execute("SELECT pg_promote(wait => true)")
+            if self.execute("SELECT pg_promote(wait => true)") != "t":
+                raise ProgramFailed(f"PostgreSQL in {self.directory} was not promoted in time")
             self._primary = None
 
-    def follow(self, primary: "PostgresqlServer") -> None:
+    def follow(self, primary: PostgresqlServer) -> None:
         """A reader streams from this primary from now on."""
         self._primary = primary
         self._write_configuration()
@@ -309,28 +302,15 @@ class PostgresqlServer:
             self.stop()
             self.start()
 
-    def _launch(self) -> "subprocess.Popen[bytes]":
-        command = [self.programs.path("postgres"), "-D", str(self.directory / "data")]
-        with (self.directory / "postgresql.log").open("ab") as log:
-            start: functools.partial[subprocess.Popen[bytes]] = functools.partial(
-                subprocess.Popen,
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                start_new_session=True,  # Ctrl-C is for us; we end the servers in order
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-                **as_unprivileged(),
-            )
-            return _launcher.submit(start).result()
-
-    def _becomes_ready(self, process: "subprocess.Popen[bytes]") -> bool:
+    def _becomes_ready(self, process: subprocess.Popen[bytes]) -> bool:
         """Whether the server reports itself ready, in the file where pg_ctl too looks for it."""
         status_file = self.directory / "data" / "postmaster.pid"
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
-            lines = status_file.read_text().splitlines() if status_file.exists() else []
+            try:
+                lines = status_file.read_text().splitlines()
+            except FileNotFoundError:
+                lines = []
             if len(lines) >= 8 and lines[0] == str(process.pid) and lines[7].strip() == "ready":
                 return True
             time.sleep(0.005)
@@ -364,6 +344,7 @@ def _create_directory(directory: Path) -> None:
     directory.mkdir(parents=True, mode=0o700)
     _give_away(directory)
     if not can_enter(directory):
+        directory.rmdir()
         raise ProgramFailed(
             f"{directory}: PostgreSQL runs as nobody where we are root, and nobody cannot enter there; "
             "make its parents passable (chmod o+x) or use another directory"
@@ -386,28 +367,3 @@ def _free_port() -> int:
             except OSError:
                 continue
             return port
-
-
-if sys.platform == "linux":
-    _libc = ctypes.CDLL(None)
-_PR_SET_PDEATHSIG = 1
-
-
-def _die_with_parent() -> None:
-    """In the child, after its rights were dropped (that would clear the death signal again)."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
-
-
-def _children_of(pid: int) -> list[int]:
-    """Process ids of a process's children; empty where /proc does not tell (they then end by themselves)."""
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

@@ -1,6 +1,7 @@
 """Clusters and instances as templates make them: real servers, and records that tell the truth about them."""
 
 import json
+import socket
 import time
 
 import psycopg2
@@ -137,6 +138,16 @@ def test_a_deleted_cluster_leaves_no_record_no_server_no_file_and_no_address(sta
     assert not writer.directory.exists()
     assert stack.cloud.endpoints == {}
     assert cluster.physical_id not in records().clusters
+
+
+def test_a_cluster_whose_port_is_taken_leaves_nothing(stack):
+    with socket.create_server(("0.0.0.0", 0)) as holder:
+        port = holder.getsockname()[1]
+        with pytest.raises(Exception, match=f"cannot listen at .*:{port}"):
+            create_cluster(stack, Port=port, DBClusterIdentifier="portless")
+    assert "portless" not in records().clusters
+    assert stack.cloud.endpoints == {}
+    assert not list(stack.cloud.directory.glob("db*"))
 
 
 def test_a_namesake_can_follow_at_once(stack):

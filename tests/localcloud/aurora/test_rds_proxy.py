@@ -7,6 +7,7 @@ import psycopg2
 import pytest
 from moto.secretsmanager.models import secretsmanager_backends
 
+from localcloud import operator_key
 from localcloud.aurora.managed import AuroraService
 from localcloud.functions.credentials import mint
 from localcloud.resources.base import ResourceFailed
@@ -70,6 +71,18 @@ def token(host, user, port=5432):
 def test_end_to_end_iam_admits_by_the_token_of_a_minted_session(stack, cluster, subnets):
     host = create_proxy(stack, cluster, subnets).attributes["Endpoint"]
     assert query(connect(stack, host, 5432, token(host, "app"), "app"), "SELECT current_user") == "app"
+
+
+def test_whoever_runs_the_cloud_signs_tokens_too(stack, cluster, subnets):
+    host = create_proxy(stack, cluster, subnets).attributes["Endpoint"]
+    client = boto3.client(
+        "rds",
+        region_name=REGION,
+        aws_access_key_id=operator_key.ACCESS_KEY_ID,
+        aws_secret_access_key=operator_key.SECRET_ACCESS_KEY,
+    )
+    signed = client.generate_db_auth_token(host, 5432, "app")
+    assert query(connect(stack, host, 5432, signed, "app"), "SELECT current_user") == "app"
 
 
 @pytest.mark.parametrize("password", ["a password", None])
