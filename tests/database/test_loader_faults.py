@@ -164,11 +164,13 @@ def test_the_deadline_ends_the_comparison_with_earlier_loads(database, slow, bac
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_the_deadline_ends_the_wait_for_an_order(database, tmp_path):
+def test_the_deadline_ends_the_wait_for_an_order(database, background, tmp_path):
+    source = PathSource(written(tmp_path / "file.csv", [sale()]))
     with database.connect("shop_loader") as order, order.cursor() as cursor:
         cursor.execute("LOCK TABLE shop.orders IN ROW EXCLUSIVE MODE")
+        _, load_ = in_background(background, database, source, seconds=0.5)
         with pytest.raises(LoadStopped, match="while waiting for orders to end"):
-            loaded(database, written(tmp_path / "file.csv", [sale()]), seconds=0.5)
+            load_.result(20)
 
 
 def test_the_deadline_ends_the_wait_for_another_load(database, slow, background, tmp_path):
