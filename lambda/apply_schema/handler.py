@@ -6,15 +6,15 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from aurora.deadline import Deadline, LambdaContext
-from aurora.postgresql_migrations import Limits
 from aws_lambda_powertools import Logger
-from custom_resource import Request, RequestType, explained, respond
 
 from apply_schema.migration_files import MigrationFiles, read_files
 from apply_schema.migrations import apply_reconnecting
 from apply_schema.opening import packaged_directory
 from apply_schema.opening_in_aws import open_by_environment
+from aurora.deadline import Deadline, LambdaContext
+from aurora.postgresql_migrations import Limits
+from custom_resource import Request, RequestType, explained, respond
 
 PHYSICAL_ID = "migrations"
 RESERVE_SECONDS = 15.0

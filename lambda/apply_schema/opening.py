@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
-from aurora import redaction
-from aurora.postgresql_migrations import Limits, PostgresqlMigrations
 from psycopg2.extensions import parse_dsn
 
 from apply_schema.database import DatabaseUnknown, MigrationDatabase, MigrationFailed
+from aurora import redaction
+from aurora.postgresql_migrations import Limits, PostgresqlMigrations
 
 if TYPE_CHECKING:
     from aurora.deadline import Deadline

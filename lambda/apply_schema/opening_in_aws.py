@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from apply_schema.database import DatabaseUnknown, MigrationDatabase, MigrationFailed
 from aurora import connecting
 from aurora.credentials import PATIENCE
 from aurora.deadline import Deadline
 from aurora.environment import SECRET_ARN, DatabaseEnvironment, EnvironmentIncomplete
 from aurora.failures import ConnectionFailed, SecretUnavailable
 from aurora.postgresql_migrations import Limits, PostgresqlMigrations
-from botocore.exceptions import BotoCoreError, ClientError
-
-from apply_schema.database import DatabaseUnknown, MigrationDatabase, MigrationFailed
 
 LONGEST_CONNECT_SECONDS = 60.0
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 import psycopg2
-from apply_schema.database import Statement, StatementFailed
 
+from apply_schema.database import Statement, StatementFailed
 from aurora.redaction import redact
 
 LONGEST_EXCERPT = 600

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg2
+from psycopg2 import extensions
+
 from apply_schema.database import (
     ConnectionLost,
     LockHeld,
@@ -26,8 +28,6 @@ from apply_schema.database import (
 )
 from apply_schema.history import Applied
 from apply_schema.migration_files import Migration
-from psycopg2 import extensions
-
 from aurora.postgresql_migration_errors import is_lost, statement_failed, words
 
 if TYPE_CHECKING:
@@ -57,9 +57,12 @@ _BEGIN = f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_KEY}); "
 _RESET = f"""
     SET CONSTRAINTS ALL IMMEDIATE;
     CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; UNLISTEN *;
-    DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES;
+    DISCARD PLANS; DISCARD TEMP;
     SELECT pg_advisory_unlock_all(), pg_advisory_lock({LOCK_KEY});
 """
+
+# Last of all, because the history's own row draws from a sequence.
+_COMMIT = "DISCARD SEQUENCES; COMMIT"
 
 _SESSION = """
     SET client_encoding = 'UTF8'; SET standard_conforming_strings = on;
@@ -197,7 +200,7 @@ class PostgresqlMigrations:
         settings = self._session_settings()
         with self._failing_as(f"{migration.name}: at its end"):
             row = _row(migration.kind, migration, duration)
-            self._execute(begin + _RESET + _SESSION + _RECORD + "COMMIT", settings | row)
+            self._execute(begin + _RESET + _SESSION + _RECORD + _COMMIT, settings | row)
         return duration
 
     def record(self, kind: str, migrations: Sequence[Migration]) -> None:
