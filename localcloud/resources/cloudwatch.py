@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from moto.cloudwatch.models import (
     CloudWatchBackend,
@@ -14,7 +14,7 @@ from moto.cloudwatch.models import (
 )
 
 from localcloud.resources.base import Handler, Properties, Provisioned, Request
-from localcloud.resources.on_moto import OnMoto, gone_is_deleted, tag_list
+from localcloud.resources.on_moto import OnMoto, gone_is_deleted, removed_tags, tag_list
 
 _ALARM = {
     "actions_enabled": "ActionsEnabled",
@@ -55,6 +55,9 @@ class Alarm(OnMoto):
 
     def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
         """Put the new alarm in the place of the old one."""
+        gone = removed_tags(previous, request.properties)
+        arn = cast(dict[str, str], current.attributes)["Arn"]
+        _backend(request).untag_resource(arn, gone)
         return self._put(request, current.physical_id)
 
     def delete(self, request: Request, current: Provisioned) -> None:
@@ -72,7 +75,7 @@ class Alarm(OnMoto):
         values["actions_enabled"] = str(given.get("ActionsEnabled", True)).lower() == "true"
         alarm = _backend(request).put_metric_alarm(
             name=name,
-            dimensions=_dimensions(given),
+            dimensions=given.get("Dimensions", []),
             metric_data_queries=[_query(metric) for metric in given.get("Metrics", [])] or None,
             tags=tag_list(given),
             **values,

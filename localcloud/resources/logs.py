@@ -33,7 +33,7 @@ class LogGroup(OnMoto):
         group = backend.groups[name]
         group.kms_key_id = given.get("KmsKeyId")
         if "RetentionInDays" in given:
-            backend.put_retention_policy(name, str(given["RetentionInDays"]))
+            backend.put_retention_policy(name, int(given["RetentionInDays"]))
         elif "RetentionInDays" in previous:
             backend.delete_retention_policy(name)
         backend.untag_log_group(name, removed_tags(previous, given))

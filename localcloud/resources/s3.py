@@ -100,7 +100,7 @@ def _configure(backend: S3Backend, name: str, properties: Properties) -> None:
     if access:
         backend.put_public_access_block(name, {key: str(value).lower() for key, value in access.items()})
     rules = properties.get("OwnershipControls", {}).get("Rules", [])
-    backend.get_bucket(name).ownership_rule = {"Rule": rules[0]} if rules else None
+    backend.get_bucket(name).ownership_rule = rules[0]["ObjectOwnership"] if rules else None
 
 
 def _encryption(given: Any) -> dict[str, Any] | None:

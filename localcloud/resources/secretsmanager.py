@@ -10,7 +10,7 @@ from moto.secretsmanager.models import SecretsManagerBackend, secretsmanager_bac
 
 from localcloud.resources import secret_attachments
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
-from localcloud.resources.on_moto import OnMoto, document, gone_is_deleted, removed_tags, tag_list
+from localcloud.resources.on_moto import OnMoto, document, gone_is_deleted, removed_tags, tag_list, tag_map
 
 
 class Secret(OnMoto):
@@ -46,7 +46,7 @@ class Secret(OnMoto):
         if any(previous.get(name) != given.get(name) for name in wishes):
             backend.put_secret_value(arn, _value(request), None, str(uuid.uuid4()), ["AWSCURRENT"])
         backend.untag_resource(arn, removed_tags(previous, given))
-        backend.tag_resource(arn, tag_list(given))
+        backend.tag_resource(arn, tag_map(given))
         return current
 
     def delete(self, request: Request, current: Provisioned) -> None:
@@ -102,7 +102,7 @@ def _password(request: Request, wish: dict[str, Any]) -> str:
     def true(name: str, *, default: bool = False) -> bool:
         return str(wish.get(name, default)).lower() == "true"
 
-    password: str = _backend(request).get_random_password(
+    answer = _backend(request).get_random_password(
         password_length=int(wish.get("PasswordLength", 32)),
         exclude_characters=wish.get("ExcludeCharacters", ""),
         exclude_numbers=true("ExcludeNumbers"),
@@ -112,6 +112,7 @@ def _password(request: Request, wish: dict[str, Any]) -> str:
         include_space=true("IncludeSpace"),
         require_each_included_type=true("RequireEachIncludedType", default=True),
     )
+    password: str = json.loads(answer)["RandomPassword"]
     return password
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import ClassVar
 
+from moto.core.utils import camelcase_to_underscores
 from moto.sns.models import SNSBackend, sns_backends
 
 from localcloud.resources.base import Handler, Properties, Provisioned, Request
@@ -50,7 +51,7 @@ class Topic(OnMoto):
         backend, given, arn = _backend(request), request.properties, current.physical_id
         for key in _TOPIC_ATTRIBUTES:
             if previous.get(key) != given.get(key):
-                backend.set_topic_attribute(arn, key, _text(given.get(key, "")))
+                backend.set_topic_attribute(arn, camelcase_to_underscores(key), _text(given.get(key, "")))
         old, new = previous.get("Subscription", []), given.get("Subscription", [])
         for one in list(backend.subscriptions.values()):
             if one.topic.arn == arn and _described(one) in old and _described(one) not in new:
@@ -118,7 +119,7 @@ class TopicPolicy(OnMoto):
     def _put(self, request: Request, topics: list[str], policy: str) -> None:
         for arn in topics:
             if policy:
-                _backend(request).set_topic_attribute(arn, "Policy", policy)
+                _backend(request).set_topic_attribute(arn, "policy", policy)
             elif topic := _backend(request).topics.get(arn):
                 topic.policy = type(topic)(topic.name, _backend(request)).policy  # a new topic's default
 

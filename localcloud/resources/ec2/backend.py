@@ -19,7 +19,7 @@ def backend(request: Request) -> EC2Backend:
 def tag(request: Request, resource_id: str, previous: Properties) -> None:
     """Bring a resource's tags to what the template says."""
     if gone := removed_tags(previous, request.properties):
-        backend(request).delete_tags([resource_id], dict.fromkeys(gone, ""))
+        backend(request).delete_tag_keys([resource_id], gone)
     if tags := tag_map(request.properties):
         backend(request).create_tags([resource_id], tags)
 

@@ -1,0 +1,690 @@
+"""Resources as the services themselves show them: what a template says arrives, changes and goes."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.localcloud.server.conftest import Machine
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
+}
+OTHER_TRUST = json.loads(json.dumps(TRUST).replace("lambda", "rds"))
+ALLOW = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
+}
+DENY = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+
+
+class DeploymentFailed(Exception):
+    """The stack did not become what it should; the message has the reasons."""
+
+
+@dataclass
+class Deployed:
+    """A stack of a name of its own."""
+
+    server: Machine
+    name: str
+
+    def deploy(self, **resources: dict[str, Any]) -> dict[str, str]:
+        """Bring the stack to these resources; return their physical ids."""
+        client = self.server.client("cloudformation")
+        given = {
+            "StackName": self.name,
+            "TemplateBody": json.dumps({"Resources": resources}),
+            "Capabilities": ["CAPABILITY_NAMED_IAM"],
+        }
+        exists = any(one["StackName"] == self.name for one in client.describe_stacks()["Stacks"])
+        (client.update_stack if exists else client.create_stack)(**given)
+        [stack] = client.describe_stacks(StackName=self.name)["Stacks"]
+        wanted = "UPDATE_COMPLETE" if exists else "CREATE_COMPLETE"
+        if stack["StackStatus"] != wanted or "StackStatusReason" in stack:
+            raise DeploymentFailed("\n".join(self.reasons()))
+        return self.ids()
+
+    def ids(self) -> dict[str, str]:
+        listed = self.server.client("cloudformation").list_stack_resources(StackName=self.name)
+        return {
+            one["LogicalResourceId"]: one["PhysicalResourceId"] for one in listed["StackResourceSummaries"]
+        }
+
+    def delete(self) -> None:
+        client = self.server.client("cloudformation")
+        stack_id = client.describe_stacks(StackName=self.name)["Stacks"][0]["StackId"]
+        client.delete_stack(StackName=self.name)
+        [stack] = client.describe_stacks(StackName=stack_id)["Stacks"]
+        assert stack["StackStatus"] == "DELETE_COMPLETE", self.reasons()
+
+    def reasons(self) -> list[str]:
+        events = self.server.client("cloudformation").describe_stack_events(StackName=self.name)[
+            "StackEvents"
+        ]
+        return [
+            f"{one['LogicalResourceId']} {one['ResourceStatus']}: {one['ResourceStatusReason']}"
+            for one in reversed(events)
+            if one.get("ResourceStatusReason")
+        ]
+
+
+@pytest.fixture
+def stack(server: Machine) -> Iterator[Deployed]:
+    return Deployed(server, f"s-{uuid.uuid4().hex[:8]}")
+
+
+def resource(kind: str, **properties: Any) -> dict[str, Any]:
+    return {"Type": kind, "Properties": properties}
+
+
+def ref(name: str) -> dict[str, str]:
+    return {"Ref": name}
+
+
+def tags(**values: str) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in values.items()]
+
+
+def tags_of(described: dict[str, Any]) -> dict[str, str]:
+    return {one["Key"]: one["Value"] for one in described.get("Tags", [])}
+
+
+def gone(operation: Any, **arguments: Any) -> bool:
+    """Whether the service no longer knows it."""
+    try:
+        operation(**arguments)
+    except Exception as error:
+        return "NotFound" in repr(error) or "NoSuch" in repr(error) or "404" in repr(error)
+    return False
+
+
+def network(**more: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        "Vpc": resource(
+            "AWS::EC2::VPC", CidrBlock="10.9.0.0/16", EnableDnsHostnames=True, Tags=tags(Name="net")
+        ),
+        "Subnet": resource(
+            "AWS::EC2::Subnet",
+            VpcId=ref("Vpc"),
+            CidrBlock="10.9.1.0/24",
+            AvailabilityZone="us-east-1b",
+            MapPublicIpOnLaunch=True,
+            Tags=tags(Name="public"),
+        ),
+        **more,
+    }
+
+
+def test_a_public_network(server, stack):
+    parts = {
+        "Gateway": resource("AWS::EC2::InternetGateway", Tags=tags(Name="out")),
+        "Attachment": resource(
+            "AWS::EC2::VPCGatewayAttachment", VpcId=ref("Vpc"), InternetGatewayId=ref("Gateway")
+        ),
+        "Table": resource("AWS::EC2::RouteTable", VpcId=ref("Vpc"), Tags=tags(Name="public")),
+        "Association": resource(
+            "AWS::EC2::SubnetRouteTableAssociation", SubnetId=ref("Subnet"), RouteTableId=ref("Table")
+        ),
+        "Route": {
+            **resource(
+                "AWS::EC2::Route",
+                RouteTableId=ref("Table"),
+                DestinationCidrBlock="0.0.0.0/0",
+                GatewayId=ref("Gateway"),
+            ),
+            "DependsOn": "Attachment",
+        },
+        "Address": resource("AWS::EC2::EIP", Domain="vpc", Tags=tags(Name="nat")),
+        "Nat": resource(
+            "AWS::EC2::NatGateway",
+            SubnetId=ref("Subnet"),
+            AllocationId={"Fn::GetAtt": ["Address", "AllocationId"]},
+            Tags=tags(Name="nat"),
+        ),
+        "Interface": resource(
+            "AWS::EC2::NetworkInterface",
+            SubnetId=ref("Subnet"),
+            Description="mine",
+            GroupSet=[{"Fn::GetAtt": ["Vpc", "DefaultSecurityGroup"]}],
+        ),
+    }
+    ids, ec2 = stack.deploy(**network(**parts)), server.client("ec2")
+    [vpc] = ec2.describe_vpcs(VpcIds=[ids["Vpc"]])["Vpcs"]
+    assert vpc["CidrBlock"] == "10.9.0.0/16" and tags_of(vpc)["Name"] == "net"
+    names = ec2.describe_vpc_attribute(VpcId=ids["Vpc"], Attribute="enableDnsHostnames")
+    assert names["EnableDnsHostnames"]["Value"] is True
+    [subnet] = ec2.describe_subnets(SubnetIds=[ids["Subnet"]])["Subnets"]
+    assert subnet["MapPublicIpOnLaunch"] is True and subnet["AvailabilityZone"] == "us-east-1b"
+    [table] = ec2.describe_route_tables(RouteTableIds=[ids["Table"]])["RouteTables"]
+    assert [one["SubnetId"] for one in table["Associations"]] == [ids["Subnet"]]
+    assert {one["DestinationCidrBlock"]: one.get("GatewayId") for one in table["Routes"]}["0.0.0.0/0"] == (
+        ids["Gateway"]
+    )
+    [gateway] = ec2.describe_internet_gateways(InternetGatewayIds=[ids["Gateway"]])["InternetGateways"]
+    assert gateway["Attachments"][0]["VpcId"] == ids["Vpc"]
+    [nat] = ec2.describe_nat_gateways(NatGatewayIds=[ids["Nat"]])["NatGateways"]
+    assert nat["SubnetId"] == ids["Subnet"] and nat["NatGatewayAddresses"][0]["PublicIp"] == ids["Address"]
+
+    parts["Route"]["Properties"] = {
+        "RouteTableId": ref("Table"),
+        "DestinationCidrBlock": "0.0.0.0/0",
+        "NatGatewayId": ref("Nat"),
+    }
+    changed = network(**parts)
+    changed["Subnet"]["Properties"].update(MapPublicIpOnLaunch=False, Tags=tags(Other="x"))
+    assert stack.deploy(**changed) == ids, "all of that happens in place"
+    [subnet] = ec2.describe_subnets(SubnetIds=[ids["Subnet"]])["Subnets"]
+    assert subnet["MapPublicIpOnLaunch"] is False and tags_of(subnet) == {"Other": "x"}
+    [table] = ec2.describe_route_tables(RouteTableIds=[ids["Table"]])["RouteTables"]
+    assert ids["Nat"] in [one.get("NatGatewayId") for one in table["Routes"]]
+
+    stack.delete()
+    assert gone(ec2.describe_vpcs, VpcIds=[ids["Vpc"]])
+    assert gone(ec2.describe_subnets, SubnetIds=[ids["Subnet"]])
+    assert ec2.describe_addresses(PublicIps=[])["Addresses"] == []
+    assert gone(ec2.describe_network_interfaces, NetworkInterfaceIds=[ids["Interface"]])
+
+
+def test_endpoints_and_flow_logs(server, stack):
+    def parts(**changed: Any) -> dict[str, Any]:
+        secrets = {
+            "VpcId": ref("Vpc"),
+            "ServiceName": "com.amazonaws.us-east-1.secretsmanager",
+            "VpcEndpointType": "Interface",
+            "PrivateDnsEnabled": True,
+            "SubnetIds": [ref("Subnet")],
+            "SecurityGroupIds": [ref("Group")],
+        }
+        return network(
+            Table=resource("AWS::EC2::RouteTable", VpcId=ref("Vpc")),
+            Group=resource("AWS::EC2::SecurityGroup", GroupDescription="endpoint", VpcId=ref("Vpc")),
+            S3=resource(
+                "AWS::EC2::VPCEndpoint",
+                VpcId=ref("Vpc"),
+                ServiceName="com.amazonaws.us-east-1.s3",
+                VpcEndpointType="Gateway",
+                RouteTableIds=[ref("Table")],
+            ),
+            Secrets=resource("AWS::EC2::VPCEndpoint", **{**secrets, **changed}),
+            Logs=resource("AWS::Logs::LogGroup"),
+            Role=resource("AWS::IAM::Role", AssumeRolePolicyDocument=TRUST),
+            Flow=resource(
+                "AWS::EC2::FlowLog",
+                ResourceId=ref("Vpc"),
+                ResourceType="VPC",
+                TrafficType="ALL",
+                LogGroupName=ref("Logs"),
+                DeliverLogsPermissionArn={"Fn::GetAtt": ["Role", "Arn"]},
+            ),
+        )
+
+    ids, ec2 = stack.deploy(**parts()), server.client("ec2")
+    [s3] = ec2.describe_vpc_endpoints(VpcEndpointIds=[ids["S3"]])["VpcEndpoints"]
+    assert s3["RouteTableIds"] == [ids["Table"]] and s3["VpcEndpointType"] == "Gateway"
+    [table] = ec2.describe_route_tables(RouteTableIds=[ids["Table"]])["RouteTables"]
+    assert ids["S3"] in [one.get("GatewayId") for one in table["Routes"]]
+    [secrets] = ec2.describe_vpc_endpoints(VpcEndpointIds=[ids["Secrets"]])["VpcEndpoints"]
+    assert secrets["SubnetIds"] == [ids["Subnet"]] and secrets["Groups"][0]["GroupId"] == ids["Group"]
+    assert secrets["PrivateDnsEnabled"] is True and len(secrets["NetworkInterfaceIds"]) == 1
+    [flow] = ec2.describe_flow_logs(FlowLogIds=[ids["Flow"]])["FlowLogs"]
+    assert flow["LogGroupName"] == ids["Logs"] and flow["TrafficType"] == "ALL"
+
+    policy = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
+    assert stack.deploy(**parts(PrivateDnsEnabled=False, PolicyDocument=policy)) == ids
+    [secrets] = ec2.describe_vpc_endpoints(VpcEndpointIds=[ids["Secrets"]])["VpcEndpoints"]
+    assert secrets["PrivateDnsEnabled"] is False and json.loads(secrets["PolicyDocument"]) == policy
+
+    stack.delete()
+    assert gone(ec2.describe_vpc_endpoints, VpcEndpointIds=[ids["S3"]])
+    assert ec2.describe_flow_logs(FlowLogIds=[ids["Flow"]])["FlowLogs"] == []
+
+
+def rules(ec2: Any, group: str) -> set[tuple[bool, str, int | None, str]]:
+    found = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])
+    return {
+        (
+            one["IsEgress"],
+            one["IpProtocol"],
+            one.get("FromPort"),
+            one.get("CidrIpv4") or one.get("ReferencedGroupInfo", {}).get("GroupId", ""),
+        )
+        for one in found["SecurityGroupRules"]
+    }
+
+
+def test_security_groups(server, stack):
+    def parts(port: int, *, closed: bool = True) -> dict[str, Any]:
+        nowhere = {"IpProtocol": "icmp", "FromPort": 252, "ToPort": 86, "CidrIp": "255.255.255.255/32"}
+        egress = {"SecurityGroupEgress": [nowhere]} if closed else {}
+        return network(
+            Client=resource(
+                "AWS::EC2::SecurityGroup", GroupDescription="c", VpcId=ref("Vpc"), Tags=tags(a="b"), **egress
+            ),
+            Database=resource(
+                "AWS::EC2::SecurityGroup",
+                GroupDescription="d",
+                VpcId=ref("Vpc"),
+                SecurityGroupIngress=[
+                    {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "CidrIp": "10.0.0.0/8"}
+                ],
+            ),
+            In=resource(
+                "AWS::EC2::SecurityGroupIngress",
+                GroupId=ref("Database"),
+                IpProtocol="tcp",
+                FromPort=5432,
+                ToPort=5432,
+                SourceSecurityGroupId=ref("Client"),
+                Description="from clients",
+            ),
+            Out=resource(
+                "AWS::EC2::SecurityGroupEgress",
+                GroupId=ref("Client"),
+                IpProtocol="tcp",
+                FromPort=5432,
+                ToPort=5432,
+                DestinationSecurityGroupId=ref("Database"),
+            ),
+        )
+
+    ids, ec2 = stack.deploy(**parts(80)), server.client("ec2")
+    out = (True, "tcp", 5432, ids["Database"])
+    into = (False, "tcp", 5432, ids["Client"])
+    anywhere = (True, "-1", None, "0.0.0.0/0")
+    assert rules(ec2, ids["Client"]) == {(True, "icmp", 252, "255.255.255.255/32"), out}
+    assert {
+        (*rule[:2], rule[2] if rule[1] != "-1" else None, rule[3]) for rule in rules(ec2, ids["Database"])
+    } == {
+        anywhere,
+        (False, "tcp", 80, "10.0.0.0/8"),
+        into,
+    }
+    assert stack.deploy(**parts(81, closed=False)) == ids
+    assert {rule for rule in rules(ec2, ids["Database"]) if not rule[0]} == {
+        (False, "tcp", 81, "10.0.0.0/8"),
+        into,
+    }
+    assert {rule[3] for rule in rules(ec2, ids["Client"])} == {"0.0.0.0/0", ids["Database"]}
+    stack.delete()
+    assert gone(ec2.describe_security_groups, GroupIds=[ids["Client"]])
+
+
+def test_a_subnet_with_an_interface_in_it_cannot_be_deleted(server, stack):
+    ids, ec2 = stack.deploy(**network()), server.client("ec2")
+    interface = ec2.create_network_interface(SubnetId=ids["Subnet"])["NetworkInterface"]["NetworkInterfaceId"]
+    server.client("cloudformation").delete_stack(StackName=stack.name)
+    assert any("has dependencies" in reason and interface in reason for reason in stack.reasons())
+    ec2.delete_network_interface(NetworkInterfaceId=interface)
+    stack.delete()
+
+
+def test_roles_and_policies(server, stack):
+    def parts(**changed: Any) -> dict[str, Any]:
+        role = {
+            "AssumeRolePolicyDocument": TRUST,
+            "Description": "before",
+            "ManagedPolicyArns": [
+                "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+                ref("Managed"),
+            ],
+            "Policies": [{"PolicyName": "inline", "PolicyDocument": ALLOW}],
+            "Tags": tags(a="1", b="2"),
+        }
+        return {
+            "Managed": resource("AWS::IAM::ManagedPolicy", PolicyDocument=ALLOW, Description="d"),
+            "Boundary": resource("AWS::IAM::ManagedPolicy", PolicyDocument=ALLOW),
+            "Role": resource("AWS::IAM::Role", **{**role, **changed}),
+            "Attached": resource(
+                "AWS::IAM::Policy", PolicyName="attached", PolicyDocument=ALLOW, Roles=[ref("Role")]
+            ),
+            "Profile": resource("AWS::IAM::InstanceProfile", Roles=[ref("Role")]),
+        }
+
+    ids, iam = stack.deploy(**parts()), server.client("iam")
+    role = {"RoleName": ids["Role"]}
+    assert iam.get_role(**role)["Role"]["AssumeRolePolicyDocument"] == TRUST
+    attached = {one["PolicyArn"] for one in iam.list_attached_role_policies(**role)["AttachedPolicies"]}
+    assert attached == {
+        "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+        ids["Managed"],
+    }
+    assert set(iam.list_role_policies(**role)["PolicyNames"]) == {"inline", "attached"}
+    [one] = iam.get_instance_profile(InstanceProfileName=ids["Profile"])["InstanceProfile"]["Roles"]
+    assert one["RoleName"] == ids["Role"]
+
+    changed = parts(
+        AssumeRolePolicyDocument=OTHER_TRUST,
+        Description="after",
+        ManagedPolicyArns=[ref("Managed")],
+        Policies=[{"PolicyName": "other", "PolicyDocument": DENY}],
+        PermissionsBoundary=ref("Boundary"),
+        Tags=tags(b="3"),
+    )
+    changed["Managed"]["Properties"]["PolicyDocument"] = DENY
+    changed["Attached"]["Properties"]["PolicyDocument"] = DENY
+    assert stack.deploy(**changed) == ids, "all of that happens in place"
+    now = iam.get_role(**role)["Role"]
+    assert now["AssumeRolePolicyDocument"] == OTHER_TRUST and now["Description"] == "after"
+    assert now["PermissionsBoundary"]["PermissionsBoundaryArn"] == ids["Boundary"]
+    assert tags_of(now) == {"b": "3"}
+    assert [one["PolicyArn"] for one in iam.list_attached_role_policies(**role)["AttachedPolicies"]] == [
+        ids["Managed"]
+    ]
+    assert set(iam.list_role_policies(**role)["PolicyNames"]) == {"other", "attached"}
+    assert iam.get_role_policy(**role, PolicyName="attached")["PolicyDocument"] == DENY
+    version = iam.get_policy(PolicyArn=ids["Managed"])["Policy"]["DefaultVersionId"]
+    document = iam.get_policy_version(PolicyArn=ids["Managed"], VersionId=version)["PolicyVersion"][
+        "Document"
+    ]
+    assert document == DENY
+
+    stack.delete()
+    assert gone(iam.get_role, **role)
+    assert gone(iam.get_policy, PolicyArn=ids["Managed"])
+    assert gone(iam.get_instance_profile, InstanceProfileName=ids["Profile"])
+
+
+def test_a_role_that_fails_half_way_leaves_nothing(server, stack):
+    nowhere = resource(
+        "AWS::IAM::Role",
+        RoleName=f"role-{stack.name}",
+        AssumeRolePolicyDocument=TRUST,
+        ManagedPolicyArns=["arn:aws:iam::aws:policy/NoSuchPolicy"],
+    )
+    with pytest.raises(DeploymentFailed, match="NoSuchPolicy"):
+        stack.deploy(Role=nowhere)
+    assert gone(server.client("iam").get_role, RoleName=f"role-{stack.name}")
+
+
+def test_buckets(server, stack):
+    def parts(**changed: Any) -> dict[str, Any]:
+        statement = {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": "*",
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+        return {
+            "Bucket": resource("AWS::S3::Bucket", **changed),
+            "Policy": resource(
+                "AWS::S3::BucketPolicy",
+                Bucket=ref("Bucket"),
+                PolicyDocument={"Version": "2012-10-17", "Statement": [statement]},
+            ),
+        }
+
+    block = dict.fromkeys(
+        ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True
+    )
+    rule = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "k"}}
+    ids = stack.deploy(
+        **parts(
+            PublicAccessBlockConfiguration=block,
+            VersioningConfiguration={"Status": "Enabled"},
+            BucketEncryption={"ServerSideEncryptionConfiguration": [rule]},
+            OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+            Tags=tags(a="b"),
+        )
+    )
+    s3, bucket = server.client("s3"), {"Bucket": ids["Bucket"]}
+    assert s3.get_bucket_versioning(**bucket)["Status"] == "Enabled"
+    assert s3.get_public_access_block(**bucket)["PublicAccessBlockConfiguration"] == block
+    [encryption] = s3.get_bucket_encryption(**bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert encryption["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+    assert s3.get_bucket_tagging(**bucket)["TagSet"] == tags(a="b")
+    assert "SecureTransport" in s3.get_bucket_policy(**bucket)["Policy"]
+    [ownership] = s3.get_bucket_ownership_controls(**bucket)["OwnershipControls"]["Rules"]
+    assert ownership["ObjectOwnership"] == "BucketOwnerEnforced"
+    s3.put_object(**bucket, Key="k", Body=b"x")
+
+    assert stack.deploy(**parts(VersioningConfiguration={"Status": "Suspended"})) == ids
+    assert s3.get_bucket_versioning(**bucket)["Status"] == "Suspended"
+    assert gone(s3.get_public_access_block, **bucket)
+    server.client("cloudformation").delete_stack(StackName=stack.name)
+    assert any("not empty" in reason for reason in stack.reasons())
+    for version in s3.list_object_versions(**bucket)["Versions"]:
+        s3.delete_object(**bucket, Key="k", VersionId=version["VersionId"])
+    stack.delete()
+    assert gone(s3.head_bucket, **bucket)
+
+
+def test_keys_and_aliases(server, stack):
+    alias = f"alias/{stack.name}"
+
+    def parts(**changed: Any) -> dict[str, Any]:
+        key = {"KeyPolicy": {**ALLOW, "Id": "one"}, "EnableKeyRotation": True, "Tags": tags(a="b")}
+        return {
+            "Key": resource("AWS::KMS::Key", **{**key, **changed}),
+            "Alias": resource("AWS::KMS::Alias", AliasName=alias, TargetKeyId={"Fn::GetAtt": ["Key", "Arn"]}),
+        }
+
+    ids, kms = stack.deploy(**parts()), server.client("kms")
+    key = {"KeyId": ids["Key"]}
+    assert kms.get_key_rotation_status(**key)["KeyRotationEnabled"] is True
+    assert kms.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"] == ids["Key"]
+    assert kms.list_resource_tags(**key)["Tags"] == [{"TagKey": "a", "TagValue": "b"}]
+    changed = parts(
+        KeyPolicy={**ALLOW, "Id": "two"}, EnableKeyRotation=False, Description="now", Enabled=False, Tags=[]
+    )
+    assert stack.deploy(**changed) == ids
+    assert json.loads(kms.get_key_policy(**key, PolicyName="default")["Policy"])["Id"] == "two"
+    assert kms.get_key_rotation_status(**key)["KeyRotationEnabled"] is False
+    described = kms.describe_key(**key)["KeyMetadata"]
+    assert described["Description"] == "now" and described["Enabled"] is False
+    assert kms.list_resource_tags(**key)["Tags"] == []
+    stack.delete()
+    assert kms.describe_key(**key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
+    assert gone(kms.describe_key, KeyId=alias)
+
+
+def test_secrets(server, stack):
+    def parts(description: str, **changed: Any) -> dict[str, Any]:
+        generate = {
+            "SecretStringTemplate": '{"username": "admin"}',
+            "GenerateStringKey": "password",
+            "PasswordLength": 30,
+            "ExcludeCharacters": 'abc"@/\\',
+            "ExcludePunctuation": True,
+        }
+        secret = {"Description": description, "GenerateSecretString": generate, "Tags": tags(a="b")}
+        return {
+            "Secret": resource("AWS::SecretsManager::Secret", **{**secret, **changed}),
+            "Policy": resource(
+                "AWS::SecretsManager::ResourcePolicy", SecretId=ref("Secret"), ResourcePolicy=DENY
+            ),
+        }
+
+    ids, secrets = stack.deploy(**parts("one")), server.client("secretsmanager")
+    secret = {"SecretId": ids["Secret"]}
+    value = json.loads(secrets.get_secret_value(**secret)["SecretString"])
+    assert value["username"] == "admin" and len(value["password"]) == 30
+    assert not set(value["password"]) & set('abc"@/\\')
+    assert json.loads(secrets.get_resource_policy(**secret)["ResourcePolicy"]) == DENY
+    assert stack.deploy(**parts("two", KmsKeyId="k", Tags=tags(c="d"))) == ids
+    described = secrets.describe_secret(**secret)
+    assert (described["Description"], described["KmsKeyId"]) == ("two", "k")
+    assert tags_of(described) == {"c": "d"}
+    assert json.loads(secrets.get_secret_value(**secret)["SecretString"]) == value, "a value stays"
+    stack.delete()
+    assert gone(secrets.describe_secret, **secret)
+
+
+def test_parameters(server, stack):
+    ssm = server.client("ssm")
+    wanted = {"Type": "String", "Name": f"/{stack.name}/p", "Value": "one", "Tags": {"a": "b"}}
+    stack.deploy(P=resource("AWS::SSM::Parameter", **wanted))
+    stack.deploy(P=resource("AWS::SSM::Parameter", **{**wanted, "Value": "two", "Tags": {"c": "d"}}))
+    parameter = ssm.get_parameter(Name=wanted["Name"])["Parameter"]
+    assert (parameter["Value"], parameter["Version"]) == ("two", 2)
+    listed = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=wanted["Name"])["TagList"]
+    assert listed == tags(c="d")
+    stack.delete()
+    assert gone(ssm.get_parameter, Name=wanted["Name"])
+
+
+def test_logs(server, stack):
+    def parts(**group: Any) -> dict[str, Any]:
+        return {
+            "Group": resource("AWS::Logs::LogGroup", **group),
+            "Stream": resource("AWS::Logs::LogStream", LogGroupName=ref("Group"), LogStreamName="s"),
+            "Filter": resource(
+                "AWS::Logs::MetricFilter",
+                LogGroupName=ref("Group"),
+                FilterPattern="ERROR",
+                MetricTransformations=[{"MetricName": "m", "MetricNamespace": "n", "MetricValue": "1"}],
+            ),
+            "Policy": resource(
+                "AWS::Logs::ResourcePolicy", PolicyName=stack.name, PolicyDocument=json.dumps(ALLOW)
+            ),
+        }
+
+    logs = server.client("logs")
+    ids = stack.deploy(**parts(RetentionInDays=7, Tags=tags(a="b")))
+    [group] = logs.describe_log_groups(logGroupNamePrefix=ids["Group"])["logGroups"]
+    assert group["retentionInDays"] == 7
+    assert logs.list_tags_log_group(logGroupName=ids["Group"])["tags"] == {"a": "b"}
+    [metric] = logs.describe_metric_filters(logGroupName=ids["Group"])["metricFilters"]
+    assert metric["filterPattern"] == "ERROR"
+    assert stack.deploy(**parts(KmsKeyId="arn:aws:kms:us-east-1:123456789012:key/k")) == ids
+    [group] = logs.describe_log_groups(logGroupNamePrefix=ids["Group"])["logGroups"]
+    assert "retentionInDays" not in group and group["kmsKeyId"].endswith("key/k")
+    assert logs.list_tags_log_group(logGroupName=ids["Group"])["tags"] == {}
+    stack.delete()
+    assert logs.describe_log_groups(logGroupNamePrefix=ids["Group"])["logGroups"] == []
+
+
+def test_topics_subscriptions_and_alarms(server, stack):
+    def parts(threshold: float, **topic: Any) -> dict[str, Any]:
+        alarm = {
+            "ComparisonOperator": "GreaterThanThreshold",
+            "EvaluationPeriods": 3,
+            "Threshold": threshold,
+            "AlarmActions": [ref("Topic")],
+            "TreatMissingData": "breaching",
+        }
+        return {
+            "Topic": resource("AWS::SNS::Topic", **topic),
+            "Subscription": resource(
+                "AWS::SNS::Subscription", TopicArn=ref("Topic"), Protocol="email", Endpoint="a@example.com"
+            ),
+            "TopicPolicy": resource("AWS::SNS::TopicPolicy", Topics=[ref("Topic")], PolicyDocument=DENY),
+            "Alarm": resource(
+                "AWS::CloudWatch::Alarm",
+                Namespace="AWS/RDS",
+                MetricName="CPUUtilization",
+                Period=60,
+                Statistic="Average",
+                Dimensions=[{"Name": "DBClusterIdentifier", "Value": "c"}],
+                **alarm,
+            ),
+            "Math": resource(
+                "AWS::CloudWatch::Alarm",
+                Metrics=[
+                    {"Id": "e", "Expression": "m * 2"},
+                    {
+                        "Id": "m",
+                        "ReturnData": False,
+                        "MetricStat": {
+                            "Metric": {"Namespace": "n", "MetricName": "x"},
+                            "Period": 60,
+                            "Stat": "Sum",
+                        },
+                    },
+                ],
+                **alarm,
+            ),
+            "Any": resource("AWS::CloudWatch::CompositeAlarm", AlarmRule={"Fn::Sub": 'ALARM("${Alarm}")'}),
+            "Board": resource("AWS::CloudWatch::Dashboard", DashboardBody='{"widgets": []}'),
+        }
+
+    ids = stack.deploy(**parts(80, DisplayName="before", Tags=tags(a="b")))
+    sns, cloudwatch = server.client("sns"), server.client("cloudwatch")
+    attributes = sns.get_topic_attributes(TopicArn=ids["Topic"])["Attributes"]
+    assert attributes["DisplayName"] == "before" and json.loads(attributes["Policy"]) == DENY
+    [subscription] = sns.list_subscriptions_by_topic(TopicArn=ids["Topic"])["Subscriptions"]
+    assert subscription["Endpoint"] == "a@example.com"
+    [alarm] = cloudwatch.describe_alarms(AlarmNames=[ids["Alarm"]])["MetricAlarms"]
+    assert (alarm["Threshold"], alarm["AlarmActions"]) == (80.0, [ids["Topic"]])
+    assert alarm["Dimensions"] == [{"Name": "DBClusterIdentifier", "Value": "c"}]
+    [math] = cloudwatch.describe_alarms(AlarmNames=[ids["Math"]])["MetricAlarms"]
+    assert [one["Id"] for one in math["Metrics"]] == ["e", "m"]
+    assert cloudwatch.get_dashboard(DashboardName=ids["Board"])["DashboardBody"] == '{"widgets": []}'
+
+    assert stack.deploy(**parts(90, DisplayName="after")) == ids
+    assert sns.get_topic_attributes(TopicArn=ids["Topic"])["Attributes"]["DisplayName"] == "after"
+    assert sns.list_tags_for_resource(ResourceArn=ids["Topic"])["Tags"] == []
+    assert cloudwatch.describe_alarms(AlarmNames=[ids["Alarm"]])["MetricAlarms"][0]["Threshold"] == 90.0
+    stack.delete()
+    assert gone(sns.get_topic_attributes, TopicArn=ids["Topic"])
+    assert cloudwatch.describe_alarms(AlarmNames=[ids["Alarm"], ids["Math"]])["MetricAlarms"] == []
+
+
+def test_repositories(server, stack):
+    def parts(**changed: Any) -> dict[str, Any]:
+        return {"Repository": resource("AWS::ECR::Repository", **changed)}
+
+    lifecycle = {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "selection": {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 1},
+                "action": {"type": "expire"},
+            }
+        ]
+    }
+    ids = stack.deploy(
+        **parts(
+            ImageTagMutability="IMMUTABLE",
+            LifecyclePolicy={"LifecyclePolicyText": json.dumps(lifecycle)},
+            RepositoryPolicyText=ALLOW,
+        )
+    )
+    ecr, repository = server.client("ecr"), {"repositoryName": ids["Repository"]}
+    [described] = ecr.describe_repositories(repositoryNames=[ids["Repository"]])["repositories"]
+    assert described["imageTagMutability"] == "IMMUTABLE"
+    assert json.loads(ecr.get_lifecycle_policy(**repository)["lifecyclePolicyText"]) == lifecycle
+    assert stack.deploy(**parts(ImageTagMutability="MUTABLE")) == ids
+    assert gone(ecr.get_lifecycle_policy, **repository)
+    assert gone(ecr.get_repository_policy, **repository)
+    stack.delete()
+    assert gone(ecr.describe_repositories, repositoryNames=[ids["Repository"]])
+
+
+def test_what_is_gone_already_is_deleted(server, stack):
+    ids = stack.deploy(
+        **network(
+            Group=resource("AWS::EC2::SecurityGroup", GroupDescription="g", VpcId=ref("Vpc")),
+            Role=resource("AWS::IAM::Role", AssumeRolePolicyDocument=TRUST),
+            Bucket=resource("AWS::S3::Bucket"),
+            Logs=resource("AWS::Logs::LogGroup"),
+            Topic=resource("AWS::SNS::Topic"),
+            Secret=resource("AWS::SecretsManager::Secret"),
+            Parameter=resource("AWS::SSM::Parameter", Type="String", Value="x"),
+        )
+    )
+    server.client("ec2").delete_security_group(GroupId=ids["Group"])
+    server.client("ec2").delete_subnet(SubnetId=ids["Subnet"])
+    server.client("iam").delete_role(RoleName=ids["Role"])
+    server.client("s3").delete_bucket(Bucket=ids["Bucket"])
+    server.client("logs").delete_log_group(logGroupName=ids["Logs"])
+    server.client("sns").delete_topic(TopicArn=ids["Topic"])
+    server.client("secretsmanager").delete_secret(SecretId=ids["Secret"], ForceDeleteWithoutRecovery=True)
+    server.client("ssm").delete_parameter(Name=ids["Parameter"])
+    stack.delete()
+
+
+def test_a_property_without_a_handler_for_it_fails_by_name(server, stack):
+    with pytest.raises(
+        DeploymentFailed, match="AWS::EC2::VPC: the local cloud does not implement Ipv4IpamPoolId"
+    ):
+        stack.deploy(Vpc=resource("AWS::EC2::VPC", CidrBlock="10.9.0.0/16", Ipv4IpamPoolId="ipam"))
