@@ -55,9 +55,8 @@ class Alarm(OnMoto):
 
     def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
         """Put the new alarm in the place of the old one."""
-        gone = removed_tags(previous, request.properties)
-        arn = cast(dict[str, str], current.attributes)["Arn"]
-        _backend(request).untag_resource(arn, gone)
+        if gone := removed_tags(previous, request.properties):
+            _backend(request).untag_resource(cast(dict[str, str], current.attributes)["Arn"], gone)
         return self._put(request, current.physical_id)
 
     def delete(self, request: Request, current: Provisioned) -> None:

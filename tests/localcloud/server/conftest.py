@@ -28,6 +28,7 @@ class Machine:
 
     directory: Path
     environment: dict[str, str] = field(init=False)
+    _variables: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.environment = {**os.environ, "TMPDIR": str(self.directory), "PYTHONPATH": str(ROOT)}
@@ -70,7 +71,9 @@ class Machine:
         return dict(export.split("=", 1) for export in exports)
 
     def client(self, service: str, name: str = "default", region: str | None = None) -> Any:
-        variables = self.variables(name)
+        if name not in self._variables:
+            self._variables[name] = self.variables(name)
+        variables = self._variables[name]
         return boto3.client(
             service,
             endpoint_url=variables["AWS_ENDPOINT_URL"],
