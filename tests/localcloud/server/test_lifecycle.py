@@ -18,7 +18,7 @@ from localcloud import state
 from localcloud.addresses import Addresses
 from localcloud.cloud import Cloud
 from localcloud.state import Home, NotOurs
-from tests.localcloud.server.conftest import ROOT, Machine, wait_until
+from tests.localcloud.server.machine import ROOT, Machine, wait_until
 
 
 def left(machine: Machine) -> tuple[list[str], list[str]]:
