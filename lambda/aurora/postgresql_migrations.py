@@ -1,8 +1,6 @@
-"""PostgreSQL's part of the migrator: lock, one transaction per file, clean session, errors with their place.
+"""PostgreSQL's part of the migrator: one transaction per file, a clean session for each, the history.
 
-One connection does everything. The lock is a session's advisory lock, so that a killed run holds it for as
-long as the server still executes what it sent; inside each file's transaction it is held a second time, for
-the transaction, so that no file can let go of it.
+One connection does everything, the lock included.
 """
 
 from __future__ import annotations
@@ -20,7 +18,6 @@ from psycopg2 import extensions
 
 from apply_schema.database import (
     ConnectionLost,
-    LockHeld,
     MigrationFailed,
     OutOfTime,
     Script,
@@ -29,17 +26,19 @@ from apply_schema.database import (
 from apply_schema.history import Applied
 from apply_schema.migration_files import Migration
 from aurora.postgresql_migration_errors import is_lost, statement_failed, words
+from aurora.postgresql_migration_lock import (
+    DROP_ALL_BUT_THIS,
+    HOLD_IN_TRANSACTION,
+    holders_of_tables,
+    let_go,
+    wait_for_lock,
+)
 
 if TYPE_CHECKING:
     from aurora.deadline import Deadline
 
-FIRST_POLL_SECONDS = 0.02
-LONGEST_POLL_SECONDS = 0.5
 DRIFT_SECONDS = 1.0
 """How far a statement's time limit may lie beyond the deadline before it is set anew: a round trip each."""
-
-LOCK_KEY = int.from_bytes(b"migrate1", "big")
-_LOCK_HALVES = {"high": LOCK_KEY >> 32, "low": LOCK_KEY & 0xFFFFFFFF}
 
 _IN_TRANSACTION = extensions.TRANSACTION_STATUS_INTRANS
 _NO_TRANSACTION = extensions.TRANSACTION_STATUS_IDLE
@@ -49,7 +48,7 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _UNDEFINED_TABLE = "42P01"
 _READ_ONLY = "25006"
 
-_BEGIN = f"BEGIN; SELECT pg_advisory_xact_lock({LOCK_KEY}); "
+_BEGIN = f"BEGIN; {HOLD_IN_TRANSACTION}"
 
 # What a file did to its session must reach neither the next file nor the history. These are DISCARD ALL's
 # parts (which itself refuses to share a transaction), within the file's own transaction. Deferred constraints
@@ -58,7 +57,7 @@ _RESET = f"""
     SET CONSTRAINTS ALL IMMEDIATE;
     CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; UNLISTEN *;
     DISCARD PLANS; DISCARD TEMP;
-    SELECT pg_advisory_unlock_all(), pg_advisory_lock({LOCK_KEY});
+    {DROP_ALL_BUT_THIS}
 """
 
 # Last of all, because the history's own row draws from a sequence.
@@ -69,9 +68,8 @@ _SESSION = """
     SET application_name = %(application_name)s;
     SET lock_timeout = %(lock_timeout)s; SET statement_timeout = %(statement_timeout)s;
 """
-# An orphan's transaction is lost with its client: the server may stop. Not so outside a transaction.
+# Work in a transaction is lost with its client: the server may stop. Outside of one it may still end well.
 _NOTICE_A_LOST_CLIENT = "SET LOCAL client_connection_check_interval = '2s'; "
-_FIRST_VERSION_THAT_NOTICES = 140000
 
 _HISTORY = """
     SELECT name, version, checksum, kind, applied_at, applied_by, duration_seconds
@@ -98,30 +96,16 @@ _RECORD = """
     VALUES (%(version)s, %(name)s, %(kind)s, %(checksum)s, %(duration_seconds)s);
 """
 
-_HOLDERS = """
-    SELECT activity.pid, activity.application_name, activity.usename, activity.backend_start
-    FROM pg_locks AS held JOIN pg_stat_activity AS activity USING (pid)
-    WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1
-      AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND held.classid = %(high)s AND held.objid = %(low)s AND held.pid <> pg_backend_pid()
-"""
-# Who held tables when a statement's wait for one ended: the culprit is among these.
-_HOLDERS_OF_TABLES = """
-    SELECT DISTINCT activity.pid, activity.application_name, activity.usename, activity.backend_start
-    FROM pg_locks AS held JOIN pg_stat_activity AS activity USING (pid)
-    WHERE held.locktype = 'relation' AND held.granted AND held.pid <> pg_backend_pid()
-      AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    LIMIT 5
-"""
 _INVALID_INDEXES = """
     SELECT quote_ident(space.nspname) || '.' || quote_ident(index.relname)
-    FROM pg_index JOIN pg_class AS index ON index.oid = indexrelid
-    JOIN pg_namespace AS space ON space.oid = index.relnamespace
+    FROM pg_catalog.pg_index JOIN pg_catalog.pg_class AS index ON index.oid = indexrelid
+    JOIN pg_catalog.pg_namespace AS space ON space.oid = index.relnamespace
     WHERE NOT indisvalid AND index.relkind = 'i' AND position(lower(index.relname) IN lower(%(text)s)) > 0
 """
 # Keeps the limit that a file set for itself where it is the stricter one.
 _SHORTEN_TIMEOUT = """
-    SELECT set_config('statement_timeout', %(milliseconds)s::text, false) FROM pg_settings
+    SELECT pg_catalog.set_config('statement_timeout', %(milliseconds)s::text, false)
+    FROM pg_catalog.pg_settings
     WHERE name = 'statement_timeout' AND setting::bigint NOT BETWEEN 1 AND %(milliseconds)s
 """
 
@@ -152,8 +136,7 @@ class PostgresqlMigrations:
         connection.autocommit = True  # BEGIN and COMMIT travel with statements, a round trip less each
         connection.set_client_encoding("UTF8")
         self._cursor = connection.cursor()
-        notices = connection.server_version >= _FIRST_VERSION_THAT_NOTICES
-        self._begin = _BEGIN + (_NOTICE_A_LOST_CLIENT if notices else "")
+        self._begin = _BEGIN
         with self._failing_as("the migrator's session"):
             self._execute(_SESSION, self._session_settings())
 
@@ -177,16 +160,15 @@ class PostgresqlMigrations:
     @contextmanager
     def locked(self, waiting: Callable[[str], None]) -> Iterator[None]:
         """Hold the migrator's lock and have a history to write to."""
+        patience = min(self._limits.wait_for_lock_seconds, self._limits.remaining_seconds())
         with self._failing_as("the migrator's lock"):
-            self._wait_for_lock(waiting)
+            wait_for_lock(self._cursor, patience_seconds=patience, waiting=waiting)
         try:
-            if not self._value("SELECT to_regclass('migrations.history') IS NOT NULL"):
-                with self._transaction():
-                    self._execute(_CREATE_HISTORY)
+            self._create_history()
+            self._begin = _BEGIN + self._noticing_a_lost_client()
             yield
         finally:
-            if not self._connection.closed:
-                self._let_go()
+            self._let_go()
 
     def apply(self, migration: Migration, script: Script) -> float:
         """Run one file and record it: one transaction, or statement by statement where the file says so."""
@@ -224,43 +206,28 @@ class PostgresqlMigrations:
         """End the session."""
         self._connection.close()
 
-    # --- the lock
+    # --- the lock and what it guards
 
-    def _wait_for_lock(self, waiting: Callable[[str], None]) -> None:
-        """Poll rather than wait in the server.
+    def _create_history(self) -> None:
+        with self._transaction():
+            if not self._value("SELECT to_regclass('migrations.history') IS NOT NULL"):
+                self._execute(_CREATE_HISTORY)
 
-        A session that waits there holds a snapshot, and a CREATE INDEX CONCURRENTLY of the lock's holder
-        would wait for that snapshot in turn: both for ever.
-        """
-        patience = min(self._limits.wait_for_lock_seconds, self._limits.remaining_seconds())
-        until = time.monotonic() + patience
-        pause = FIRST_POLL_SECONDS
-        told = False
-        while not self._value("SELECT pg_try_advisory_lock(%s)", (LOCK_KEY,)):
-            holders = self._sessions(_HOLDERS)
-            if holders and not told:
-                waiting(f"waiting for another migrator: {holders}")
-                told = True
-            if time.monotonic() + pause > until:
-                raise LockHeld(
-                    f"waited {patience:.1f} s for the migrator's lock, which another one holds: {holders}"
-                )
-            time.sleep(pause)
-            pause = min(LONGEST_POLL_SECONDS, 2 * pause)
+    def _noticing_a_lost_client(self) -> str:
+        """Return the setting where the server has it: not before version 14, and not on every system."""
+        try:
+            self._execute(f"BEGIN; {_NOTICE_A_LOST_CLIENT}; COMMIT")
+        except psycopg2.Error:
+            self._roll_back()
+            return ""
+        return _NOTICE_A_LOST_CLIENT
 
     def _let_go(self) -> None:
         try:
-            self._execute("SELECT pg_advisory_unlock_all()")
+            if not self._connection.closed:
+                let_go(self._cursor)
         except psycopg2.Error:
             self._connection.close()  # the lock ends with its session
-
-    def _sessions(self, query: str) -> str:
-        self._execute(query, _LOCK_HALVES)
-        return "; ".join(
-            f"pid {pid}, application {application!r}, user {user}, "
-            f"connected since {since:%Y-%m-%d %H:%M:%S%z}"
-            for pid, application, user, since in self._cursor.fetchall()
-        )
 
     # --- a file
 
@@ -350,9 +317,7 @@ class PostgresqlMigrations:
             return failure
         said = words(error)
         if error.pgcode == _LOCK_NOT_AVAILABLE:
-            said.append(
-                f"sessions that hold tables here: {self._sessions(_HOLDERS_OF_TABLES) or 'none any more'}"
-            )
+            said.append(f"sessions that hold tables here: {holders_of_tables(self._cursor)}")
         position = error.diag.statement_position
         place = max(1, int(position) - prefix_length) if position else None
         return statement_failed(name, statement, said, place)

@@ -11,7 +11,8 @@ import psycopg2
 import pytest
 
 from apply_schema.database import LockHeld, StatementFailed
-from aurora.postgresql_migrations import LOCK_KEY, Limits
+from aurora.postgresql_migration_lock import LOCK_KEY
+from aurora.postgresql_migrations import Limits
 from tests.database.migrating import exists, history, migrate, numbered, run, start, write
 
 PATIENCE_SECONDS = 30

@@ -9,7 +9,8 @@ import pytest
 from apply_schema import migrations
 from apply_schema.database import Script, StatementFailed
 from apply_schema.migration_files import read_files
-from aurora.postgresql_migrations import LOCK_KEY, Limits, PostgresqlMigrations
+from aurora.postgresql_migration_lock import LOCK_KEY
+from aurora.postgresql_migrations import Limits, PostgresqlMigrations
 from tests.database.migrating import exists, history, migrate, write
 
 NO_TRANSACTION = "-- migrate: no-transaction\n"
@@ -36,6 +37,10 @@ LEAKS = {
     ),
     "temporary table": (
         "CREATE TEMPORARY TABLE leaked (a int);",
+        "SELECT to_regclass('pg_temp.leaked') IS NULL",
+    ),
+    "temporary table that goes with its transaction": (
+        "CREATE TEMPORARY TABLE leaked ON COMMIT DROP AS SELECT 1 AS a;",
         "SELECT to_regclass('pg_temp.leaked') IS NULL",
     ),
     "prepared statement": (
