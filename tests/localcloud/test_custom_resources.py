@@ -221,7 +221,7 @@ def test_properties_become_strings():
         ),
         (
             "nodejs22.x",
-            "exports.handler = async ({ ResponseURL, ResourceProperties, ...event }) => fetch(ResponseURL, {\n"
+            "exports.handler = async ({ ResponseURL: url, ResourceProperties, ...event }) => fetch(url, {\n"
             "  method: 'PUT',\n"
             "  body: JSON.stringify({\n"
             "    ...event, Status: 'SUCCESS', PhysicalResourceId: 'id', Data: { From: 'inline' },\n"
