@@ -180,6 +180,7 @@ class EventInvokeConfig(Handler):
     """What Lambda does with asynchronous invocations that fail. Recorded: here each is tried once."""
 
     one_at_a_time = True
+    supported = frozenset()
     no_local_effect = frozenset(
         {"DestinationConfig", "FunctionName", "MaximumEventAgeInSeconds", "MaximumRetryAttempts", "Qualifier"}
     )
