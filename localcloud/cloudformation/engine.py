@@ -35,7 +35,9 @@ class Engine:
 
     def roll_back(self) -> None:
         """Undo the unfinished operation that left the stack failed; it is an error when there is none."""
-        self._guarded("UPDATE_ROLLBACK_FAILED", lambda: self._roll_back("User Initiated"))
+        creating = self.stack.unfinished is not None and self.stack.unfinished.before is None
+        failed_status = "ROLLBACK_FAILED" if creating else "UPDATE_ROLLBACK_FAILED"
+        self._guarded(failed_status, lambda: self._roll_back("User Initiated"))
 
     def delete(self, retained: frozenset[str] = frozenset()) -> None:
         """Delete the stack, leaving `retained` resources where they are; DELETE_FAILED keeps what is left."""

@@ -42,3 +42,11 @@ def handler(resource_type: str) -> Handler:
     if key not in handlers:
         raise UnknownResourceType(resource_type)
     return handlers[key]
+
+
+def implemented() -> dict[str, Handler]:
+    """Return every type that exists here, with its handler; it imports all of them."""
+    found: dict[str, Handler] = {}
+    for module in sorted(set(_MODULES.values())):
+        found.update(importlib.import_module(module).HANDLERS)
+    return dict(sorted(found.items()))

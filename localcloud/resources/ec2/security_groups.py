@@ -77,6 +77,7 @@ class Egress(Ingress):
     supported: ClassVar[frozenset[str] | None] = frozenset(
         {*_RULE, "GroupId", "DestinationPrefixListId", "DestinationSecurityGroupId"}
     )
+    no_local_effect: ClassVar[frozenset[str]] = frozenset()
 
 
 def _inline(properties: Properties, direction: str) -> list[dict[str, Any]]:
