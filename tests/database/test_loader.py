@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aurora.deadline import Deadline
+from seed_data import recorded, set_aside
 from seed_data.loader import LoadReport, load
 from seed_data.sources import SAMPLE, PathSource
 from tests.database.retail_files import REAL_LINES, real_file, rows_in, rows_of, sale, written
@@ -182,13 +183,16 @@ def test_finding_a_file_loaded_changes_nothing_and_keeps_nobody_out(database, fi
         assert not loaded(database, path, seconds=5).is_new
 
 
-def test_an_invoice_of_an_earlier_load_is_not_loaded_twice(database, file):
+def test_an_invoice_of_an_earlier_load_is_not_loaded_twice(database, file, monkeypatch):
+    monkeypatch.setattr(recorded, "ROWS_AT_ONCE", 1)  # so that two invoices are read as many are
     loaded(database, file(sale("1"), sale("2"), name="first.csv"))
-    report = loaded(database, file(sale("2", quantity="7"), sale("3"), sale("2"), name="second.csv"))
-    assert (report.load.order_lines, report.load.rejects) == (1, 2)
+    report = loaded(
+        database, file(sale("2", quantity="7"), sale("3"), sale("2"), sale("1"), name="second.csv")
+    )
+    assert (report.load.order_lines, report.load.rejects) == (1, 3)
     reason = "the invoice is recorded already, by load 1"
-    assert rejects(database) == [(2, 2, reason), (2, 4, reason)]
-    assert rows_in(database).total() == 5
+    assert rejects(database) == [(2, 2, reason), (2, 4, reason), (2, 5, reason)]
+    assert rows_in(database).total() == 6
     assert_sound(database)
 
 
@@ -223,8 +227,10 @@ def test_an_invoice_whose_lines_stand_apart_becomes_one_order(database, file):
     assert_sound(database)
 
 
-def test_a_file_in_no_order_at_all_is_loaded_as_well(database, tmp_path):
+@pytest.mark.parametrize("at_once", [7, 5000])
+def test_a_file_in_no_order_at_all_is_loaded_as_well(database, tmp_path, monkeypatch, at_once):
     """Sorted by product, every invoice comes by again and again."""
+    monkeypatch.setattr(set_aside, "LINES_AT_ONCE", at_once)
     _, *lines = SAMPLE.read_text(encoding="utf-8").splitlines()
     shuffled = written(tmp_path / "by_product.csv", sorted(lines, key=lambda line: line.split(",")[1]))
     report = loaded(database, shuffled)
@@ -276,10 +282,11 @@ def test_moments_do_not_depend_on_anybodys_time_zone(database, file):
     connection = database.connect("shop_loader")
     with connection, connection.cursor() as cursor:
         cursor.execute("SET timezone = 'Asia/Kolkata'; SET datestyle = 'German'")
-    load(connection, PathSource(file(sale())), deadline=Deadline.after(60))
+    for path in (file(sale(), name="a.csv"), file(sale("2"), sale("536365"), name="b.csv")):
+        load(connection, PathSource(path), deadline=Deadline.after(60))
     connection.close()
     assert (
-        database.value("SELECT ordered_at AT TIME ZONE 'UTC' FROM shop.orders").isoformat()
+        database.value("SELECT min(ordered_at) AT TIME ZONE 'UTC' FROM shop.orders").isoformat()
         == "2010-12-01T08:26:00"
     )
 
