@@ -25,7 +25,7 @@ from aws_cdk import aws_lambda as lambda_
 
 PROJECT = Path(__file__).resolve().parent.parent
 PINS = PROJECT / "requirements-lambda.txt"
-LEFT_OUT = ("__pycache__", "*.pyc", "*.md", ".*")
+LEFT_OUT = ("__pycache__", "*.pyc", "*.md", ".*", "examples")
 """What lies among the sources and does not run."""
 
 
@@ -135,10 +135,10 @@ class LambdaAsset:
         return hashlib.sha256(pins + repr(self.platform).encode()).hexdigest()
 
 
-def content_digest(directory: Path) -> str:
-    """Return the SHA-256 over the names and contents of a directory of text, whatever its line ends."""
+def content_digest(directory: Path, files: str = "**/*") -> str:
+    """Return the SHA-256 over names and contents of a directory's text files, whatever their line ends."""
     digest = hashlib.sha256()
-    for path in _sources(directory):
+    for path in _sources(directory, files):
         content = path.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
         digest.update(path.relative_to(directory).as_posix().encode() + b"\0" + content + b"\0")
     return digest.hexdigest()
@@ -156,9 +156,9 @@ class _LocalBundling:
         return True
 
 
-def _sources(directory: Path) -> Iterator[Path]:
+def _sources(directory: Path, files: str = "**/*") -> Iterator[Path]:
     """Yield the files that run, in an order that no file system decides."""
-    for path in sorted(directory.rglob("*")):
+    for path in sorted(directory.glob(files)):
         parts = path.relative_to(directory).parts
         left_out = any(Path(part).match(pattern) for part in parts for pattern in LEFT_OUT)
         if path.is_file() and not left_out:

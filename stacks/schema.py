@@ -19,7 +19,7 @@ from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import custom_resources
 from constructs import Construct
 
-from stacks.assets import PROJECT, LambdaAsset, content_digest
+from stacks.assets import LambdaAsset, content_digest
 from stacks.database import APPLICATION_USER, LOADER_USER, READ_ONLY_USER, DatabaseStack
 from stacks.database_function import DatabaseFunction, function_role, needs_no_policy_of_its_own
 from stacks.publishing import publish
@@ -57,6 +57,7 @@ class SchemaStack(cdk.Stack):
             "SchemaVersion": migrations.get_att_string("SchemaVersion"),
             "SeedTotals": _totals(seed),
             "SmokeTestResult": smoke_test.get_att_string("Result"),
+            "SmokeTestReport": smoke_test.get_att_string("Report"),
             "SmokeTestFunction": test.function.function_name,
             "MigrationsFunction": migrate.function.function_name,
         }
@@ -106,12 +107,13 @@ class SchemaStack(cdk.Stack):
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def _migrations_digest(self) -> str:
-        return content_digest(PROJECT / "schema" / self._deployment.database.engine)
+        """As the migrator computes it over the files it is packaged with: examples in folders are no part."""
+        return content_digest(self._asset.project / "schema" / self._deployment.database.engine, "*.sql")
 
     def _seed_digest(self) -> str:
         file: Path | None = self._deployment.seed_file
         if file is None:
-            return content_digest(PROJECT / "lambda" / "seed_data")
+            return content_digest(self._asset.project / "lambda" / "seed_data")
         with file.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
 

@@ -25,6 +25,7 @@ from stacks.settings import (
 
 LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1827, 3653)
 """The retentions that CloudWatch Logs offers and this project uses."""
+SCHEMA = Path(__file__).resolve().parent.parent / "schema"
 SEED_FILE_SUFFIXES = (".csv", ".csv.gz")
 
 
@@ -50,6 +51,7 @@ def choose(deployment: object = None, name: object = None, seed_file: object = N
         if isinstance(seed_file, str) and seed_file:
             chosen = replace(chosen, seed_file=Path(seed_file).absolute())
         problems += validate(chosen)
+        problems += migration_problems(SCHEMA / chosen.database.engine)
     if problems:
         raise SettingsError(problems)
     return chosen
@@ -69,18 +71,37 @@ def validate(deployment: Deployment) -> list[str]:
     ]
 
 
+def migration_problems(directory: Path) -> list[str]:
+    """Return a problem for each version that two migrations claim; the migrator would refuse them later."""
+    claimed: dict[int, list[str]] = {}
+    for path in sorted(directory.glob("V*__*.sql")):
+        version = path.name[1:].partition("__")[0]
+        if version.isdecimal():
+            claimed.setdefault(int(version), []).append(path.name)
+    return [
+        f"version {version} is claimed by {' and '.join(names)} in {directory.name}: one each; renumber one"
+        for version, names in claimed.items()
+        if len(names) > 1
+    ]
+
+
 def _of_choice(deployment: object, name: object, seed_file: object) -> Iterator[str]:
     for key, value in {"deployment": deployment, "name": name, "seed_file": seed_file}.items():
         if value is not None and not isinstance(value, str):
             yield f"{key}={value!r}: text is expected; pass it as -c {key}=TEXT"
-    if deployment not in DEPLOYMENTS:
+    if isinstance(deployment, str) and deployment not in DEPLOYMENTS:
         yield f"deployment={deployment!r} is not known; choose one of {', '.join(DEPLOYMENTS)}"
-    if deployment == "ephemeral" and not name:
-        yield "deployment=ephemeral needs a name, to keep its resources apart; add for example -c name=pr-42"
-    if deployment == "ephemeral" and name in DEPLOYMENTS:
-        yield f"name={name} belongs to the deployment of that name; choose another, for example -c name=pr-42"
-    if deployment in DEPLOYMENTS and deployment != "ephemeral" and name:
+    if deployment == "ephemeral":
+        yield from _of_ephemeral_name(name)
+    elif name:
         yield f"name={name} with deployment={deployment}: only ephemeral deployments are named; drop the name"
+
+
+def _of_ephemeral_name(name: object) -> Iterator[str]:
+    if not name:
+        yield "deployment=ephemeral needs a name, to keep its resources apart; add for example -c name=pr-42"
+    elif isinstance(name, str) and name in DEPLOYMENTS:
+        yield f"name={name} belongs to the deployment of that name; choose another, for example -c name=pr-42"
 
 
 def _of_name(deployment: Deployment) -> Iterator[str]:

@@ -1,0 +1,212 @@
+"""What the database stack promises."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from stacks.settings import DEPLOYMENTS, ServerlessV2
+from tests.stacks.synthesized import as_list, referred, synthesize
+
+
+def cluster_of(synthesized):
+    return synthesized.the_one("AWS::RDS::DBCluster")[1]
+
+
+def test_only_the_client_group_and_the_proxy_reach_the_cluster(synthesized):
+    (group,) = referred(cluster_of(synthesized)["VpcSecurityGroupIds"])
+    port = cluster_of(synthesized)["Port"]
+    assert synthesized.admitted(group) == {
+        (synthesized.group_of("Client"), port),
+        (synthesized.group_of("Proxy"), port),
+    }
+    assert synthesized.let_out(group) == set()
+
+
+def test_only_the_client_group_reaches_the_proxy(synthesized):
+    port = cluster_of(synthesized)["Port"]
+    _, proxy = synthesized.the_one("AWS::RDS::DBProxy")
+    _, read_only = synthesized.the_one("AWS::RDS::DBProxyEndpoint")
+    for endpoint in (proxy, read_only):
+        (group,) = referred(endpoint["VpcSecurityGroupIds"])
+        assert synthesized.admitted(group) == {(synthesized.group_of("Client"), port)}
+        assert synthesized.let_out(group) == {(synthesized.group_of("Cluster"), port)}
+
+
+def test_the_client_group_leads_to_the_database_its_secret_and_s3_only(synthesized):
+    port = cluster_of(synthesized)["Port"]
+    client = synthesized.group_of("Client")
+    assert synthesized.admitted(client) == set()
+    assert synthesized.let_out(client) == {
+        (synthesized.group_of("Cluster"), port),
+        (synthesized.group_of("Proxy"), port),
+        (synthesized.group_of("SecretsManagerEndpoint"), 443),
+        ("pl-63a5400a", 443),  # S3 in us-east-1
+    }
+
+
+def test_the_database_listens_where_no_scanner_looks_first(synthesized):
+    assert cluster_of(synthesized)["Port"] not in (5432, 3306)
+
+
+def test_data_and_secret_are_encrypted_with_a_key_of_our_own_that_rotates(synthesized):
+    key_id, key = synthesized.the_one("AWS::KMS::Key")
+    _, secret = synthesized.the_one("AWS::SecretsManager::Secret")
+    assert key["EnableKeyRotation"] is True
+    assert cluster_of(synthesized)["StorageEncrypted"] is True
+    assert referred(cluster_of(synthesized)["KmsKeyId"]) == {key_id}
+    assert referred(secret["KmsKeyId"]) == {key_id}
+
+
+def test_the_key_is_given_to_this_account_alone(synthesized):
+    _, key = synthesized.the_one("AWS::KMS::Key")
+    for statement in key["KeyPolicy"]["Statement"]:
+        assert statement["Principal"].keys() == {"AWS"}
+        assert {"Ref": "AWS::AccountId"} in statement["Principal"]["AWS"]["Fn::Join"][1]
+
+
+def test_writer_and_first_reader_lie_in_different_zones(synthesized):
+    instances = synthesized.of_type("AWS::RDS::DBInstance").values()
+    by_tier = {instance["PromotionTier"]: instance["AvailabilityZone"] for instance in instances}
+    subnets = [referred(zone) for zone in by_tier.values()]
+    assert len(subnets) == 2
+    assert subnets[0] != subnets[1]
+
+
+def test_instances_of_production_lie_in_a_zone_each(retained):
+    instances = retained.of_type("AWS::RDS::DBInstance").values()
+    zones = [frozenset(referred(instance["AvailabilityZone"])) for instance in instances]
+    assert len(zones) == len(set(zones)) == 3
+    assert {instance["DBInstanceClass"] for instance in instances} == {"db.r8g.large"}
+
+
+def test_no_instance_is_public(synthesized):
+    for instance in synthesized.of_type("AWS::RDS::DBInstance").values():
+        assert instance["PubliclyAccessible"] is False
+
+
+def test_connections_without_tls_are_refused(synthesized):
+    _, parameters = synthesized.the_one("AWS::RDS::DBClusterParameterGroup")
+    _, proxy = synthesized.the_one("AWS::RDS::DBProxy")
+    assert parameters["Parameters"]["rds.force_ssl"] == "1"
+    assert proxy["RequireTLS"] is True
+
+
+def test_cluster_and_instances_use_our_parameter_groups(synthesized):
+    cluster_group, _ = synthesized.the_one("AWS::RDS::DBClusterParameterGroup")
+    instance_group, _ = synthesized.the_one("AWS::RDS::DBParameterGroup")
+    assert referred(cluster_of(synthesized)["DBClusterParameterGroupName"]) == {cluster_group}
+    for instance in synthesized.of_type("AWS::RDS::DBInstance").values():
+        assert referred(instance["DBParameterGroupName"]) == {instance_group}
+
+
+def test_a_new_major_version_gets_new_parameter_groups():
+    """A group cannot change its family in place, so the family is part of its logical id."""
+    dev = DEPLOYMENTS["dev"]
+    newer = replace(dev, database=replace(dev.database, engine_version="17.9"))
+    for resource_type in ("AWS::RDS::DBClusterParameterGroup", "AWS::RDS::DBParameterGroup"):
+        ids = {synthesize(deployment).the_one(resource_type)[0] for deployment in (dev, newer)}
+        assert len(ids) == 2
+
+
+def test_users_prove_themselves_to_cluster_and_proxy_by_iam_without_any_password(synthesized):
+    _, proxy = synthesized.the_one("AWS::RDS::DBProxy")
+    assert cluster_of(synthesized)["EnableIAMDatabaseAuthentication"] is True
+    assert proxy["DefaultAuthScheme"] == "IAM_AUTH"
+    assert "Auth" not in proxy
+
+
+def test_the_proxy_may_log_in_to_this_cluster_as_the_two_application_roles_only(synthesized):
+    cluster_id, _ = synthesized.the_one("AWS::RDS::DBCluster")
+    _, proxy = synthesized.the_one("AWS::RDS::DBProxy")
+    (statement,) = synthesized.statements_of(proxy["RoleArn"])
+    assert statement["Action"] == "rds-db:connect"
+    resources = as_list(statement["Resource"])
+    assert all({"Fn::GetAtt": [cluster_id, "DBClusterResourceId"]} in r["Fn::Join"][1] for r in resources)
+    assert {r["Fn::Join"][1][-1] for r in resources} == {"/shop_application", "/shop_read_only"}
+
+
+def test_the_read_only_endpoint_leads_to_readers_through_the_same_proxy(synthesized):
+    proxy_id, _ = synthesized.the_one("AWS::RDS::DBProxy")
+    _, read_only = synthesized.the_one("AWS::RDS::DBProxyEndpoint")
+    assert read_only["TargetRole"] == "READ_ONLY"
+    assert referred(read_only["DBProxyName"]) == {proxy_id}
+
+
+def test_the_proxy_waits_for_the_instances_that_it_leads_to(synthesized):
+    target_group_id, _ = synthesized.the_one("AWS::RDS::DBProxyTargetGroup")
+    instances = set(synthesized.of_type("AWS::RDS::DBInstance"))
+    assert set(synthesized.resources[target_group_id]["DependsOn"]) == instances
+
+
+def test_the_admin_password_is_generated_attached_and_never_in_a_template(synthesized):
+    secret_id, secret = synthesized.the_one("AWS::SecretsManager::Secret")
+    cluster_id, cluster = synthesized.the_one("AWS::RDS::DBCluster")
+    _, attachment = synthesized.the_one("AWS::SecretsManager::SecretTargetAttachment")
+    assert secret["GenerateSecretString"]["GenerateStringKey"] == "password"
+    assert secret["GenerateSecretString"]["PasswordLength"] >= 30
+    assert "SecretString" not in secret
+    password = cluster["MasterUserPassword"]["Fn::Join"][1]
+    assert password[0] == "{{resolve:secretsmanager:"
+    assert password[1] == {"Ref": secret_id}
+    assert (referred(attachment["SecretId"]), referred(attachment["TargetId"])) == ({secret_id}, {cluster_id})
+
+
+def test_the_master_user_is_not_one_that_everybody_knows(synthesized):
+    _, secret = synthesized.the_one("AWS::SecretsManager::Secret")
+    template = json.loads(secret["GenerateSecretString"]["SecretStringTemplate"])
+    assert template == {"username": "shop_admin"}
+
+
+def test_the_attached_secret_rotates_by_our_own_function_but_never_during_a_deployment(synthesized):
+    _, schedule = synthesized.the_one("AWS::SecretsManager::RotationSchedule")
+    attachment_id, _ = synthesized.the_one("AWS::SecretsManager::SecretTargetAttachment")
+    (function,) = referred(schedule["RotationLambdaARN"])
+    assert synthesized.resources[function]["Properties"]["Handler"] == "rotate_secret.handler.on_event"
+    assert referred(schedule["SecretId"]) == {attachment_id}
+    assert schedule["RotationRules"] == {"AutomaticallyAfterDays": 30}
+    assert schedule["RotateImmediatelyOnUpdate"] is False
+
+
+def test_secrets_manager_of_this_account_alone_may_start_the_rotation(synthesized):
+    permission_id, permission = synthesized.the_one("AWS::Lambda::Permission")
+    schedule_id, schedule = synthesized.the_one("AWS::SecretsManager::RotationSchedule")
+    assert permission["Principal"] == "secretsmanager.amazonaws.com"
+    assert permission["SourceAccount"] == {"Ref": "AWS::AccountId"}
+    assert referred(permission["FunctionName"]) == referred(schedule["RotationLambdaARN"])
+    assert permission_id in as_list(synthesized.resources[schedule_id]["DependsOn"])
+
+
+def test_what_rds_logs_goes_to_a_group_that_was_there_before_it(synthesized):
+    """RDS would make the group itself, without retention, and leave it behind."""
+    cluster_id, cluster = synthesized.the_one("AWS::RDS::DBCluster")
+    groups = synthesized.of_type("AWS::Logs::LogGroup")
+    assert cluster["EnableCloudwatchLogsExports"] == ["postgresql"]
+    expected = f"/aws/rds/cluster/{cluster['DBClusterIdentifier']}/postgresql"
+    (group_id,) = [i for i, group in groups.items() if group.get("LogGroupName") == expected]
+    assert group_id in as_list(synthesized.resources[cluster_id]["DependsOn"])
+
+
+def test_minor_upgrades_and_tags_on_snapshots_are_decided_not_left_to_defaults(synthesized):
+    cluster = cluster_of(synthesized)
+    assert cluster["AutoMinorVersionUpgrade"] is True
+    assert cluster["CopyTagsToSnapshot"] is True
+    for instance in synthesized.of_type("AWS::RDS::DBInstance").values():
+        assert instance["AutoMinorVersionUpgrade"] is True
+
+
+def test_without_a_proxy_functions_use_the_cluster_and_may_log_in_there():
+    dev = DEPLOYMENTS["dev"]
+    database = replace(dev.database, proxy=False, capacity=ServerlessV2(0, 2))
+    synthesized = synthesize(replace(dev, database=database))
+    assert not synthesized.has_type("AWS::RDS::DBProxy")
+    cluster_id, cluster = synthesized.the_one("AWS::RDS::DBCluster")
+    assert cluster["ServerlessV2ScalingConfiguration"] == {"MinCapacity": 0, "MaxCapacity": 2}
+    function = synthesized.functions()["smoke_test"]
+    variables = function["Environment"]["Variables"]
+    assert variables["PROXY_ENDPOINT"] == variables["CLUSTER_ENDPOINT"]
+    assert variables["PROXY_READ_ONLY_ENDPOINT"] == variables["CLUSTER_READER_ENDPOINT"]
+    (login,) = [s for s in synthesized.statements_of(function["Role"]) if s["Action"] == "rds-db:connect"]
+    assert referred(login["Resource"]) == {cluster_id}
+    (group,) = referred(cluster["VpcSecurityGroupIds"])
+    assert {source for source, _ in synthesized.admitted(group)} == {synthesized.group_of("Client")}

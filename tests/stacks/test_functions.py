@@ -1,0 +1,166 @@
+"""What our Lambda functions may do, and what they are told."""
+
+from __future__ import annotations
+
+import json
+
+from tests.stacks.synthesized import as_list, referred
+
+PACKAGES = {"apply_schema", "seed_data", "smoke_test", "rotate_secret"}
+WITHOUT_A_RESOURCE = {
+    # Lambda asks for these before the interface exists:
+    # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+    "secretsmanager:GetRandomPassword",  # belongs to no secret
+}
+
+
+def test_every_function_lives_in_the_isolated_subnets_as_a_client(synthesized):
+    assert synthesized.functions().keys() == PACKAGES
+    subnets = set(synthesized.of_type("AWS::EC2::Subnet"))
+    for function in synthesized.functions().values():
+        assert referred(function["VpcConfig"]["SubnetIds"]) == subnets
+        assert referred(function["VpcConfig"]["SecurityGroupIds"]) == {synthesized.group_of("Client")}
+
+
+def test_every_function_has_a_role_and_a_log_of_its_own(synthesized):
+    functions = synthesized.of_type("AWS::Lambda::Function").values()
+    roles = [frozenset(referred(function["Role"])) for function in functions]
+    logs = [frozenset(referred(function["LoggingConfig"]["LogGroup"])) for function in functions]
+    assert len(set(roles)) == len(set(logs)) == len(functions)
+
+
+def test_every_log_is_forgotten_after_a_while(synthesized):
+    for group in synthesized.of_type("AWS::Logs::LogGroup").values():
+        assert group["RetentionInDays"] >= 1
+
+
+def test_no_function_of_ours_brings_back_a_deleted_log_group(synthesized):
+    for function_id, function in synthesized.of_type("AWS::Lambda::Function").items():
+        if "VpcRestrictDefaultSG" in function_id:
+            continue  # the CDK's own, with AWS's managed policy
+        (role,) = referred(function["Role"])
+        assert "ManagedPolicyArns" not in synthesized.resources[role]["Properties"]
+        actions = [a for s in synthesized.statements_of(function["Role"]) for a in as_list(s["Action"])]
+        assert not [action for action in actions if action == "logs:CreateLogGroup" or "*" in action]
+
+
+def test_each_function_writes_to_its_own_log_only(synthesized):
+    for function in synthesized.functions().values():
+        (statement,) = [
+            s
+            for s in synthesized.statements_of(function["Role"])
+            if "logs:PutLogEvents" in as_list(s["Action"])
+        ]
+        assert referred(statement["Resource"]) == referred(function["LoggingConfig"]["LogGroup"])
+
+
+def test_only_what_has_no_resource_is_allowed_on_every_resource(synthesized):
+    for function in synthesized.of_type("AWS::Lambda::Function").values():
+        for statement in synthesized.statements_of(function["Role"]):
+            if any("*" in json.dumps(resource) for resource in as_list(statement["Resource"])):
+                assert set(as_list(statement["Action"])) <= WITHOUT_A_RESOURCE, statement
+
+
+def test_only_migrator_and_rotation_know_and_may_read_the_admin_secret(synthesized):
+    secret_id, _ = synthesized.the_one("AWS::SecretsManager::Secret")
+    knowing, reading = set(), set()
+    for package, function in synthesized.functions().items():
+        if "ADMIN_SECRET_ARN" in function["Environment"]["Variables"]:
+            assert referred(function["Environment"]["Variables"]["ADMIN_SECRET_ARN"]) == {secret_id}
+            knowing.add(package)
+        for statement in synthesized.statements_of(function["Role"]):
+            if "secretsmanager:GetSecretValue" in as_list(statement["Action"]):
+                assert referred(statement["Resource"]) == {secret_id}
+                reading.add(package)
+    assert knowing == reading == {"apply_schema", "rotate_secret"}
+
+
+def test_whoever_reads_the_secret_may_decrypt_it_through_secrets_manager_only(synthesized):
+    """An imported secret's grant forgets that: https://github.com/aws/aws-cdk/issues/10160."""
+    key_id, _ = synthesized.the_one("AWS::KMS::Key")
+    decrypting = {}
+    for package, function in synthesized.functions().items():
+        for statement in synthesized.statements_of(function["Role"]):
+            if "kms:Decrypt" in as_list(statement["Action"]):
+                assert referred(statement["Resource"]) == {key_id}
+                via = statement["Condition"]["StringEquals"]["kms:ViaService"]
+                assert via == "secretsmanager.us-east-1.amazonaws.com"
+                decrypting[package] = set(as_list(statement["Action"]))
+    assert decrypting == {
+        "apply_schema": {"kms:Decrypt"},
+        "rotate_secret": {"kms:Decrypt", "kms:GenerateDataKey"},
+    }
+
+
+def test_the_rotation_may_change_this_secret_and_no_other(synthesized):
+    secret_id, _ = synthesized.the_one("AWS::SecretsManager::Secret")
+    role = synthesized.functions()["rotate_secret"]["Role"]
+    (changing,) = [
+        s for s in synthesized.statements_of(role) if "secretsmanager:PutSecretValue" in as_list(s["Action"])
+    ]
+    assert referred(changing["Resource"]) == {secret_id}
+    assert set(changing["Action"]) == {
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:UpdateSecretVersionStage",
+    }
+
+
+def test_each_function_logs_in_where_and_as_whom_it_needs(synthesized):
+    cluster_id, _ = synthesized.the_one("AWS::RDS::DBCluster")
+    proxy_id, _ = synthesized.the_one("AWS::RDS::DBProxy")
+    logins = {}
+    for package, function in synthesized.functions().items():
+        for statement in synthesized.statements_of(function["Role"]):
+            if statement["Action"] == "rds-db:connect":
+                users = {r["Fn::Join"][1][-1] for r in as_list(statement["Resource"])}
+                logins[package] = (referred(statement["Resource"]), users)
+    assert logins == {
+        "seed_data": ({cluster_id}, {"/shop_loader"}),
+        "smoke_test": ({proxy_id}, {"/shop_application", "/shop_read_only"}),
+    }
+
+
+def test_every_function_is_told_where_the_database_is(synthesized):
+    cluster_id, cluster = synthesized.the_one("AWS::RDS::DBCluster")
+    proxy_id, _ = synthesized.the_one("AWS::RDS::DBProxy")
+    read_only_id, _ = synthesized.the_one("AWS::RDS::DBProxyEndpoint")
+    for function in synthesized.functions().values():
+        told = function["Environment"]["Variables"]
+        assert (told["DATABASE_ENGINE"], told["DATABASE_NAME"]) == ("postgresql", cluster["DatabaseName"])
+        assert told["DATABASE_PORT"] == str(cluster["Port"])
+        assert told["CLUSTER_ENDPOINT"] == {"Fn::GetAtt": [cluster_id, "Endpoint.Address"]}
+        assert told["CLUSTER_READER_ENDPOINT"] == {"Fn::GetAtt": [cluster_id, "ReadEndpoint.Address"]}
+        assert told["PROXY_ENDPOINT"] == {"Fn::GetAtt": [proxy_id, "Endpoint"]}
+        assert told["PROXY_READ_ONLY_ENDPOINT"] == {"Fn::GetAtt": [read_only_id, "Endpoint"]}
+
+
+def test_the_local_cloud_alone_is_trusted_by_the_machine_s_own_store(synthesized):
+    local = synthesized.the_one("AWS::RDS::DBCluster")[1]["DBClusterIdentifier"] == "shop-local"
+    for function in synthesized.functions().values():
+        assert function["Environment"]["Variables"].get("CA_BUNDLE") == ("system" if local else None)
+
+
+def test_no_function_outlasts_the_framework_that_answers_for_it(synthesized):
+    for function in synthesized.functions().values():
+        assert 60 <= function["Timeout"] <= 14 * 60
+
+
+def test_each_framework_function_may_call_its_function_and_no_other(synthesized):
+    frameworks = [
+        function
+        for function in synthesized.of_type("AWS::Lambda::Function").values()
+        if function["Handler"] == "framework.onEvent"
+    ]
+    assert len(frameworks) == 3
+    for framework in frameworks:
+        (call,) = [s for s in synthesized.statements_of(framework["Role"]) if "lambda:" in str(s["Action"])]
+        target = framework["Environment"]["Variables"]["USER_ON_EVENT_FUNCTION_ARN"]
+        assert referred(call["Resource"]) == referred(target)

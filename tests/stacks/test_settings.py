@@ -1,0 +1,194 @@
+"""Settings that contradict each other, or what AWS allows, are refused with value, limit and next step."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stacks import validation
+from stacks.settings import DEPLOYMENTS, Instances, ServerlessV2
+from stacks.validation import SettingsError, choose, validate
+
+DEV = DEPLOYMENTS["dev"]
+PRODUCTION = DEPLOYMENTS["production"]
+
+
+def network(**changes):
+    return replace(DEV, network=replace(DEV.network, **changes))
+
+
+def database(**changes):
+    return replace(DEV, database=replace(DEV.database, **changes))
+
+
+def functions(**changes):
+    return replace(DEV, functions=replace(DEV.functions, **changes))
+
+
+def production(**changes):
+    of_database = {key: changes.pop(key) for key in list(changes) if hasattr(PRODUCTION.database, key)}
+    return replace(PRODUCTION, database=replace(PRODUCTION.database, **of_database), **changes)
+
+
+BAD = {
+    "no capacity unit, proxy": (database(capacity=ServerlessV2(0, 4)), "RDS Proxy keeps the cluster awake"),
+    "capacity below zero": (database(capacity=ServerlessV2(-0.5, 4)), "min_capacity_acu=-0.5"),
+    "capacity beyond Aurora's": (database(capacity=ServerlessV2(1, 256.5)), "max_capacity_acu=256.5"),
+    "capacity between steps": (database(capacity=ServerlessV2(0.75, 4)), "min_capacity_acu=0.75"),
+    "capacity not a number": (database(capacity=ServerlessV2(float("nan"), 4)), "min_capacity_acu=nan"),
+    "capacity without end": (database(capacity=ServerlessV2(1, float("inf"))), "max_capacity_acu=inf"),
+    "largest too small": (database(capacity=ServerlessV2(0.5, 0.5)), "max_capacity_acu=0.5"),
+    "smallest over largest": (database(capacity=ServerlessV2(8, 4)), "min_capacity_acu=8 exceeds"),
+    "class with db.": (database(capacity=Instances("db.r8g.large")), "instance_class='db.r8g.large'"),
+    "no class": (database(capacity=Instances("")), "instance_class=''"),
+    "read-only endpoint, no reader": (database(reader_count=0), "reader_count=0 with proxy=True"),
+    "readers below zero": (database(reader_count=-1), "reader_count=-1"),
+    "too many readers": (database(reader_count=16), "reader_count=16"),
+    "no backups": (database(backup_retention_days=0), "backup_retention_days=0"),
+    "backups for too long": (database(backup_retention_days=36), "backup_retention_days=36"),
+    "port below": (database(port=1149), "port=1149"),
+    "port above": (database(port=65536), "port=65536"),
+    "well-known port": (database(port=5432), "RDS.23"),
+    "rotation never": (database(rotation_days=0), "rotation_days=0"),
+    "rotation too rare": (database(rotation_days=1001), "rotation_days=1001"),
+    "master user postgres": (database(master_user="postgres"), "master_user=postgres is reserved"),
+    "master user admin": (database(master_user="admin"), "master_user=admin is reserved"),
+    "master user rdsadmin": (database(master_user="rdsadmin"), "master_user=rdsadmin is reserved"),
+    "master user of pg": (database(master_user="pg_monitor"), "master_user=pg_monitor is reserved"),
+    "master user with a quote": (database(master_user="shop'; --"), 'master_user="shop\'; --"'),
+    "master user too long": (database(master_user="u" * 64), "up to 63"),
+    "database template1": (database(database_name="template1"), "database_name=template1"),
+    "database with a dash": (database(database_name="my-shop"), "database_name='my-shop'"),
+    "unknown engine": (database(engine="oracle"), "engine=oracle is not known"),
+    "unknown version": (database(engine_version="9.6"), "engine_version=9.6"),
+    "retention that no log has": (database(log_retention_days=2), "log_retention_days of the database=2"),
+    "malformed network": (network(cidr="10.20.0.0/33"), "cidr='10.20.0.0/33'"),
+    "network with host bits": (network(cidr="10.20.0.1/16"), "has host bits set"),
+    "no network": (network(cidr=""), "cidr=''"),
+    "network of IPv6": (network(cidr="fd00::/16"), "cidr='fd00::/16'"),
+    "network too small for its zones": (network(cidr="10.20.0.0/23"), "/23 is outside /16 to /22"),
+    "network too large": (network(cidr="10.0.0.0/8"), "/8 is outside"),
+    "public network": (network(cidr="8.8.0.0/16"), "is not private"),
+    "overlapping network": (network(cidr="10.40.128.0/20"), "overlaps 10.40.0.0/16 of deployment production"),
+    "one zone": (network(availability_zones=("us-east-1a",)), "1 zones"),
+    "one zone three times": (network(availability_zones=("us-east-1a",) * 3), "names a zone twice"),
+    "zone of another region": (
+        network(availability_zones=("us-east-1a", "us-east-1b", "eu-west-1c")),
+        "eu-west-1c is not one of region us-east-1",
+    ),
+    "flow logs kept for no known time": (network(flow_log_retention_days=8), "flow_log_retention_days=8"),
+    "unknown region": (replace(DEV, region="mars-north-1"), "region=mars-north-1"),
+    "function over 14 minutes": (functions(timeout_minutes=15), "timeout_minutes=15"),
+    "function without time": (functions(timeout_minutes=0), "timeout_minutes=0"),
+    "too little memory": (functions(memory_mib=64), "memory_mib=64"),
+    "too much memory": (functions(memory_mib=10241), "memory_mib=10241"),
+    "unknown platform": (functions(platform="windows"), "platform='windows'"),
+    "unknown authorities": (functions(certificate_authorities="any"), "certificate_authorities='any'"),
+    "function logs kept for no known time": (functions(log_retention_days=0), "of the functions=0"),
+    "name with a capital": (replace(DEV, name="Dev"), "name='Dev'"),
+    "name beginning with a digit": (replace(DEV, name="1st"), "name='1st'"),
+    "name with a path": (replace(DEV, name="../../etc"), "name='../../etc'"),
+    "name with two hyphens": (replace(DEV, name="a--b"), "name='a--b'"),
+    "name ending in a hyphen": (replace(DEV, name="a-"), "name='a-'"),
+    "name with a line end": (replace(DEV, name="dev\n"), "name='dev\\n'"),
+    "name too long for the proxy's endpoint": (replace(DEV, name="n" * 49), "shorten the name by 1"),
+    "production not retained": (production(retain_data=False), "retain_data=False in production"),
+    "production not protected": (production(deletion_protection=False), "deletion_protection=False"),
+    "production stacks not protected": (production(termination_protection=False), "termination_protection"),
+    "production with few backups": (production(backup_retention_days=6), "RDS.50"),
+    "production in one zone": (production(reader_count=0, proxy=False), "losing a zone"),
+}
+
+
+@pytest.mark.parametrize("kind", DEPLOYMENTS)
+def test_every_deployment_can_be_deployed(kind):
+    assert validate(DEPLOYMENTS[kind]) == []
+
+
+@pytest.mark.parametrize(("deployment", "expected"), BAD.values(), ids=BAD)
+def test_a_bad_setting_is_refused(deployment, expected):
+    problems = validate(deployment)
+    assert len([problem for problem in problems if expected in problem]) == 1, problems
+
+
+@pytest.mark.parametrize(("deployment", "expected"), BAD.values(), ids=BAD)
+def test_a_problem_tells_the_next_step(deployment, expected):
+    steps = ("choose", "set ", "name ", "rename", "shorten", "write", "round", "swap", "correct")
+    for problem in validate(deployment):
+        assert any(step in problem for step in steps), problem
+
+
+def test_the_longest_name_that_fits_is_accepted():
+    assert choose("ephemeral", "n" * 48).name == "n" * 48
+
+
+def test_all_problems_come_at_once():
+    bad = replace(database(port=80, backup_retention_days=0, engine="db2"), region="nowhere", name="-")
+    found = "\n".join(validate(bad))
+    for expected in ("port=80", "backup_retention_days=0", "engine=db2", "region=nowhere", "name='-'"):
+        assert expected in found
+
+
+CHOICES = {
+    "unknown deployment": (("prod",), "choose one of local, dev, ephemeral, production"),
+    "ephemeral without a name": (("ephemeral",), "-c name=pr-42"),
+    "ephemeral with an empty name": (("ephemeral", ""), "-c name=pr-42"),
+    "ephemeral by another's name": (("ephemeral", "production"), "belongs to the deployment of that name"),
+    "a name where none is wanted": (("dev", "mine"), "drop the name"),
+    "a name that RDS refuses": (("ephemeral", "PR_42"), "name='PR_42'"),
+    "deployment not text": ((7,), "text is expected"),
+    "deployment a list": ((["dev"],), "text is expected"),
+    "name not text": (("ephemeral", True), "text is expected"),
+    "seed file not there": (("dev", None, "/nowhere/lines.csv"), "is not a file"),
+    "seed file a directory": (("dev", None, "/tmp"), "is not a file"),
+    "seed file of another kind": (("dev", None, __file__), "the loader reads .csv and .csv.gz"),
+    "seed file not text": (("dev", None, 1), "text is expected"),
+}
+
+
+@pytest.mark.parametrize(("choice", "expected"), CHOICES.values(), ids=CHOICES)
+def test_a_bad_choice_is_refused(choice, expected):
+    with pytest.raises(SettingsError) as refusal:
+        choose(*choice)
+    assert expected in str(refusal.value)
+
+
+def test_an_empty_seed_file_is_refused(tmp_path):
+    empty = tmp_path / "lines.csv"
+    empty.touch()
+    with pytest.raises(SettingsError, match="is empty"):
+        choose("dev", None, str(empty))
+
+
+def test_a_version_that_two_migrations_claim_is_refused_at_synth(tmp_path, monkeypatch):
+    for name in ("V0001__first.sql", "V1__also_first.sql", "V0002__second.sql", "R__view.sql"):
+        (tmp_path / "postgresql").mkdir(exist_ok=True)
+        (tmp_path / "postgresql" / name).touch()
+    monkeypatch.setattr(validation, "SCHEMA", tmp_path)
+    with pytest.raises(SettingsError) as refusal:
+        choose("dev")
+    (problem,) = refusal.value.problems
+    assert "V0001__first.sql and V1__also_first.sql" in problem
+
+
+def test_dev_is_the_deployment_that_nobody_named():
+    assert choose() == DEV
+
+
+def test_an_ephemeral_deployment_takes_its_name_and_nothing_else():
+    assert choose("ephemeral", "pr-42") == replace(DEPLOYMENTS["ephemeral"], name="pr-42")
+
+
+def test_the_seed_file_is_found_from_wherever_the_command_ran(tmp_path, monkeypatch):
+    (tmp_path / "lines.csv.gz").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    assert choose("dev", None, "lines.csv.gz").seed_file == tmp_path / "lines.csv.gz"
+
+
+def test_settings_are_checked_without_loading_the_cdk():
+    check = "import sys, stacks.validation as v; v.choose(); sys.exit('aws_cdk' in sys.modules)"
+    subprocess.run([sys.executable, "-c", check], cwd=Path(__file__).parents[2], check=True, timeout=30)
