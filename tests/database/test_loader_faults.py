@@ -67,6 +67,7 @@ def unchanged(database):
         (FILLER + b"a\0b\n", f"line {MANY + 2} holds a NUL byte"),
         (FILLER + b"x" * 70_000 + b"\n", f"line {MANY + 2} is longer than"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",  # not a megabyte of content
 )
 @pytest.mark.usefixtures("unchanged")
 def test_a_bad_file_is_refused_whole(database, tmp_path, content, complaint):
