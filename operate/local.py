@@ -68,10 +68,20 @@ def _prepare(console: Console, cloud: LocalCloud, deployment: Deployment) -> Non
         try:
             if not cloud.is_running():
                 cloud.start()
-                cdk.run("bootstrap", environment=cloud.environment, output=LOGS / "local-bootstrap.log")
+                _bootstrap(cloud)
             cdk.finish(synthesis, log)
         finally:
             synthesis.terminate()
+
+
+def _bootstrap(cloud: LocalCloud) -> None:
+    """By the environment's name: without it the CLI would synthesize the app only to learn it."""
+    session = cloud.session()
+    account = session.client("sts").get_caller_identity()["Account"]
+    cdk.run(
+        "bootstrap", "--app", "", f"aws://{account}/{session.region_name}",
+        environment=cloud.environment, output=LOGS / "local-bootstrap.log",
+    )  # fmt: skip
 
 
 def _deploy(console: Console, cloud: LocalCloud) -> None:
