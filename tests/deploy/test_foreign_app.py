@@ -1,8 +1,5 @@
 """An app that knows nothing of the local cloud lives on it as on AWS, by the CLI's own commands alone."""
 
-import json
-
-import psycopg2
 import pytest
 
 pytestmark = pytest.mark.xdist_group("foreign_app")
@@ -24,15 +21,18 @@ def test_its_whole_life(app, cloud):
     """Create, no-op, update in place, replacement, failed update, deletion; data survive all but the last."""
     said = app.deploy("first").stdout
     assert said.count("✅") == 4, said
-    database = Database(cloud, app.outputs("ForeignTable"))
-    assert database.rows("INSERT INTO things (id, name) VALUES (1, 'kept') RETURNING id") == [(1,)]
+    database = {
+        "host": app.outputs("ForeignTable")["Writer"],
+        "secret": app.outputs("ForeignTable")["Secret"],
+    }
+    assert cloud.query("INSERT INTO things (id, name) VALUES (1, 'kept') RETURNING id", **database) == [(1,)]
 
-    nothing_differs(app, "first")
+    app.assert_nothing_differs("first")
     assert app.deploy("first").stdout.count("(no changes)") == 4
 
     app.deploy("second")
     assert app.outputs("ForeignTable")["Columns"] == "name text, price numeric"
-    assert database.rows("SELECT name, price FROM things") == [("kept", None)]
+    assert cloud.query("SELECT name, price FROM things", **database) == [("kept", None)]
     assert app.physical_id("ForeignNotice", "Notice") == "first"
 
     app.deploy("third")
@@ -50,86 +50,26 @@ def test_its_whole_life(app, cloud):
         assert reason in said.stdout, said.stdout
         assert app.status_of(stack) == "UPDATE_ROLLBACK_COMPLETE"
         assert app.outputs(stack) == before
-    assert database.rows("SELECT * FROM things") == [(1, "kept", None, None)]
-    nothing_differs(app, "third")
+    assert cloud.query("SELECT * FROM things", **database) == [(1, "kept", None, None)]
+    app.assert_nothing_differs("third")
 
-    app.cdk("destroy", "--all", "--force", assembly="third")
-    assert left_over(cloud) == []
+    app.destroy("third")
+    assert cloud.left_over() == []
 
 
 def test_a_failed_creation_leaves_nothing_and_can_be_put_right(app, cloud):
     said = app.deploy("broken", "ForeignNotice", check=False)
     assert said.returncode == 1
-    assert (
-        "Received response status [FAILED] from custom resource. Message returned: told to fail"
-        in said.stdout
-    )
+    reason = "Received response status [FAILED] from custom resource. Message returned: told to fail"
+    assert reason in said.stdout, said.stdout
     assert app.status_of("ForeignNotice") == "ROLLBACK_COMPLETE"
-    assert cloud.client("lambda").list_functions()["Functions"] == []
+    assert [left for left in cloud.left_over() if "stacks" not in left] == []
     app.deploy("first", "ForeignNotice")
     assert app.status_of("ForeignNotice") == "CREATE_COMPLETE"
-    app.cdk("destroy", "--all", "--force", assembly="first")
-    assert left_over(cloud) == []
-
-
-def nothing_differs(app, assembly):
-    said = app.cdk("diff", "--fail", assembly=assembly).stdout
-    assert "Number of stacks with differences: 0" in said, said
+    app.destroy("first")
+    assert cloud.left_over() == []
 
 
 def parameters(cloud):
-    found = cloud.client("ssm").get_parameters_by_path(Path="/foreign", Recursive=True)["Parameters"]
+    found = cloud.items("ssm", "get_parameters_by_path", "Parameters", Path="/foreign", Recursive=True)
     return {parameter["Name"]: parameter["Value"] for parameter in found}
-
-
-class Database:
-    """The deployed database, as its owner reaches it."""
-
-    def __init__(self, cloud, outputs):
-        secret = cloud.client("secretsmanager").get_secret_value(SecretId=outputs["Secret"])
-        self._login = json.loads(secret["SecretString"])
-        self._host = outputs["Writer"]
-        self._authority = cloud.variables["PGSSLROOTCERT"]
-
-    def rows(self, statement):
-        connection = psycopg2.connect(
-            host=self._host,
-            user=self._login["username"],
-            password=self._login["password"],
-            dbname=self._login["dbname"],
-            sslmode="verify-full",
-            sslrootcert=self._authority,
-            connect_timeout=10,
-        )
-        with connection, connection.cursor() as cursor:
-            cursor.execute(statement)
-            found = cursor.fetchall()
-        connection.close()
-        return found
-
-
-def left_over(cloud):
-    """Return what exists in the cloud beyond moto's defaults and the CLI's bootstrap."""
-    ec2, rds = cloud.client("ec2"), cloud.client("rds")
-    stacks = cloud.client("cloudformation").describe_stacks()["Stacks"]
-    found = {
-        "stacks": [stack["StackName"] for stack in stacks if stack["StackName"] != "CDKToolkit"],
-        "functions": cloud.client("lambda").list_functions()["Functions"],
-        "roles": [role["RoleName"] for role in cloud.client("iam").list_roles()["Roles"]
-                  if not role["RoleName"].startswith("cdk-")],
-        "parameters": parameters(cloud),
-        "secrets": cloud.client("secretsmanager").list_secrets(IncludePlannedDeletion=True)["SecretList"],
-        "clusters": rds.describe_db_clusters()["DBClusters"],
-        "instances": rds.describe_db_instances()["DBInstances"],
-        "proxies": rds.describe_db_proxies()["DBProxies"],
-        "subnet groups": rds.describe_db_subnet_groups()["DBSubnetGroups"],
-        "vpcs": [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"] if not vpc["IsDefault"]],
-        "security groups": [group["GroupName"] for group in ec2.describe_security_groups()["SecurityGroups"]
-                            if group["GroupName"] != "default"],
-        "gateways": [gateway["NatGatewayId"] for gateway in ec2.describe_nat_gateways()["NatGateways"]
-                     if gateway["State"] != "deleted"],
-        "addresses": ec2.describe_addresses()["Addresses"],
-        "processes": cloud.status()["processes"][2:],  # the supervisor and the server
-        "endpoints": cloud.status()["endpoints"],
-    }  # fmt: skip
-    return [f"{kind}: {what}" for kind, what in found.items() if what]
