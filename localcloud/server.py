@@ -77,6 +77,7 @@ def serve(home: Home, port: int, region: str, starter: Starter) -> None:
         starter.tell("ready")
         if starter.released():
             home.write(replace(state, port=port))
+            logging.getLogger(__name__).info("listening at %s", cloud.endpoint_url)
             server.serve_forever()
     finally:
         cloud.shut_down()

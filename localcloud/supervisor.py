@@ -55,10 +55,12 @@ class Starter:
         self._line = line
 
     def tell(self, text: str) -> None:
-        """Report progress; a starter that is gone does not hear it."""
-        if self._line is not None:
-            with contextlib.suppress(OSError):
-                self._line.sendall(text.encode() + b"\n")
+        """Report progress; a starter that is gone does not hear it. In the foreground, everybody does."""
+        if self._line is None:
+            sys.stderr.write(f"localcloud: {text}\n")
+            return
+        with contextlib.suppress(OSError):
+            self._line.sendall(text.encode() + b"\n")
 
     def released(self) -> bool:
         """Wait for the starter's leave to stay; False when it ended instead."""

@@ -96,22 +96,35 @@ class Convergence:
 
     def _update(self, current: StackResource, wanted: StackResource) -> None:
         name = wanted.logical_id
+        updated_before = name in self.journal.updated
         self.journal.updated.add(name)
         self.stack.resources[name] = wanted
         try:
             self.provisioner.update(current, wanted)
         except ReplacementNeeded:
-            self.journal.updated.discard(name)
+            if not updated_before:
+                self.journal.updated.discard(name)
             self._replace(current, wanted)
             return
         if wanted.physical_id != current.physical_id:  # so a custom resource says that it replaced itself
-            self.journal.updated.discard(name)
-            self.journal.replaced.add(name)
+            if not updated_before:
+                self.journal.updated.discard(name)
+            self._retire(current)
 
     def _replace(self, current: StackResource, wanted: StackResource) -> None:
-        self.journal.replaced.add(wanted.logical_id)
+        self._retire(current)
         self.stack.resources[wanted.logical_id] = wanted
         self.provisioner.replace(current, wanted)
+
+    def _retire(self, current: StackResource) -> None:
+        """Note that `current` goes when all is well, and stays when all is undone."""
+        name = current.logical_id
+        if name in self.journal.created | self.journal.replaced:
+            self.journal.superseded.append(current)
+            return
+        self.journal.replaced.add(name)
+        if name in self.journal.updated:
+            self.journal.modified[name] = current
 
     def _summary(self, failures: Iterable[str]) -> str:
         created = {name for name in failures if name in self.journal.created}

@@ -80,7 +80,7 @@ class Engine:
         for name in removed:
             del self.stack.resources[name]
         self.stack.transition("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
-        failures = self._remove(removed | replaced, policies)
+        failures = self._remove(removed | replaced, policies) | self._remove_superseded(journal)
         self.stack.transition(
             "UPDATE_COMPLETE",
             "Update successful. One or more resources could not be deleted." if failures else None,
@@ -92,13 +92,13 @@ class Engine:
             raise ValueError(f"stack {self.stack.name} has nothing to roll back")
         if journal.before is None:
             self.stack.transition("ROLLBACK_IN_PROGRESS", reason)
-            self._undo_creation()
+            self._undo_creation(journal)
         else:
             self.stack.transition("UPDATE_ROLLBACK_IN_PROGRESS", reason)
             self._undo_update(journal)
 
-    def _undo_creation(self) -> None:
-        failures = self._remove_new(self.stack.resources)
+    def _undo_creation(self, journal: Journal) -> None:
+        failures = self._remove_new(self.stack.resources) | self._remove_superseded(journal)
         self._forget_removed()
         if failures:
             self.stack.transition("ROLLBACK_FAILED", failed("delete", failures))
@@ -113,8 +113,10 @@ class Engine:
 
         def bring_back(name: str) -> None:
             restored = replace(before[name])
-            provisioner.update(self.stack.resources[name], restored)
-            self.stack.resources[name] = before[name] = restored
+            provisioner.update(journal.modified.get(name, self.stack.resources[name]), restored)
+            before[name] = restored
+            if name not in journal.modified:
+                self.stack.resources[name] = restored
             journal.updated.discard(name)
 
         graph = {name: before[name].depends_on for name in journal.updated}
@@ -126,6 +128,7 @@ class Engine:
         self.stack.imports, self.stack.unfinished = journal.imports, None
         self.stack.transition("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
         self._remove_new(new)
+        self._remove_superseded(journal)
         self.stack.transition("UPDATE_ROLLBACK_COMPLETE")
 
     def _delete(self, retained: frozenset[str]) -> None:
@@ -152,6 +155,11 @@ class Engine:
             for name, one in resources.items()
         }
         return self._remove(resources, policies)
+
+    def _remove_superseded(self, journal: Journal) -> dict[str, Exception]:
+        """Delete what one try created and the next replaced."""
+        going = {f"{number}": one for number, one in enumerate(journal.superseded)}
+        return self._remove(going, dict.fromkeys(going, "Delete"))
 
     def _remove(
         self, resources: Mapping[str, StackResource], policies: Mapping[str, str]

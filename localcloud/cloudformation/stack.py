@@ -84,6 +84,9 @@ class Journal:
     created: set[str] = field(default_factory=set)
     updated: set[str] = field(default_factory=set)
     replaced: set[str] = field(default_factory=set)
+    # only of deployments that failed without a rollback and were tried again:
+    modified: dict[str, StackResource] = field(default_factory=dict)  # replaced after an update in place
+    superseded: list[StackResource] = field(default_factory=list)  # new ones that were replaced themselves
 
 
 @dataclass

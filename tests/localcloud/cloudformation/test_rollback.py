@@ -289,3 +289,38 @@ def test_without_rollback_a_failed_update_is_tried_again(cloudformation, thing):
     cloudformation.things.mend()
     assert cloudformation.deploy("one", changed).status == "UPDATE_COMPLETE"
     assert cloudformation.things.order("update") == ["A", "A"]
+
+
+@pytest.mark.parametrize("end", ["success", "rollback"])
+@pytest.mark.parametrize("first", ["replaced", "created"])
+def test_what_two_tries_without_rollback_made_is_accounted_for(cloudformation, thing, first, end):
+    before = {"A": thing(Fixed=1)} if first == "replaced" else {"Other": thing()}
+    cloudformation.deploy("one", {"Resources": before})
+    cloudformation.things.fail("create", "Bad")
+    cloudformation.deploy(
+        "one", resources(A=thing(Fixed=2), Bad=thing(["A"]), Other=thing()), disable_rollback=True
+    )
+    old = {"A-1"} if first == "replaced" else {"Other-1"}
+    if end == "success":
+        cloudformation.things.mend()
+    stack = cloudformation.deploy("one", resources(A=thing(Fixed=3), Bad=thing(["A"]), Other=thing()))
+    if end == "success":
+        assert stack.status == "UPDATE_COMPLETE"
+        assert {one for one in cloudformation.things.existing if one[0] == "A"} == {
+            stack.resources["A"].physical_id
+        }
+        assert {one[0] for one in cloudformation.things.existing} == {"A", "B", "O"}
+    else:
+        assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+        assert cloudformation.things.existing == old
+
+
+def test_what_was_changed_in_one_try_and_replaced_in_the_next_comes_back_as_it_was(cloudformation, thing):
+    cloudformation.deploy("one", resources(A=thing(Size=1, Fixed=1)))
+    cloudformation.things.fail("create", "Bad")
+    cloudformation.deploy("one", resources(A=thing(Size=2, Fixed=1), Bad=thing(["A"])), disable_rollback=True)
+    stack = cloudformation.deploy("one", resources(A=thing(Size=2, Fixed=2), Bad=thing(["A"])))
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert cloudformation.things.existing == {"A-1"}
+    assert cloudformation.things.last("update", "A").properties == {"Size": 1, "Fixed": 1}
+    assert stack.resources["A"].properties == {"Size": 1, "Fixed": 1}

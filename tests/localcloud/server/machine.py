@@ -48,7 +48,8 @@ class Machine:
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a verb without waiting for its end."""
         return subprocess.Popen(
-            self.command(*arguments),
+            # a shell's background job ignores SIGINT, and hands that down to all below it
+            ["env", "--default-signal=INT", *self.command(*arguments)],
             env=self.environment,
             cwd=self.directory,
             text=True,

@@ -14,10 +14,10 @@ import time
 
 import pytest
 
-from localcloud import state
+from localcloud import processes, state
 from localcloud.addresses import Addresses
 from localcloud.cloud import Cloud
-from localcloud.state import Home, NotOurs
+from localcloud.state import Home, NotOurs, State
 from tests.localcloud.server.machine import ROOT, Machine, wait_until
 
 
@@ -298,3 +298,10 @@ def test_shutting_down_runs_every_callback_once_the_last_first(tmp_path):
     cloud.shut_down()
     cloud.shut_down()
     assert done == ["last", "first"]
+
+
+def test_a_process_that_got_the_number_later_is_not_the_cloud():
+    started = processes.process_start(os.getpid())
+    assert State("default", os.getpid(), started or "", "us-east-1").alive
+    assert not State("default", os.getpid(), "1", "us-east-1").alive
+    assert not State("default", 2**22 + 1, started or "", "us-east-1").alive
