@@ -179,10 +179,31 @@ def test_deferred_constraints_fire_as_the_file_left_its_session_and_leave_nothin
     assert len(history(empty_database)) == 1
 
 
+def test_deferred_triggers_still_see_the_settings_of_their_file(empty_database, tmp_path) -> None:
+    write(
+        tmp_path,
+        {
+            "V1__a.sql": """
+                CREATE SCHEMA apart;
+                SET search_path = apart;
+                CREATE TABLE noted (id int);
+                CREATE TABLE watched (id int);
+                CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+                    'BEGIN INSERT INTO noted VALUES (NEW.id); RETURN NULL; END';
+                CREATE CONSTRAINT TRIGGER late AFTER INSERT ON watched DEFERRABLE INITIALLY DEFERRED
+                    FOR EACH ROW EXECUTE FUNCTION note();
+                INSERT INTO watched VALUES (7);
+            """
+        },
+    )
+    migrate(empty_database, tmp_path)
+    assert empty_database.rows("SELECT id FROM apart.noted") == [(7,)]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("SET client_encoding = 'LATIN1';", "client_encoding"),
+        ("CREATE TABLE a ();\nSET client_encoding = 'LATIN1';", "client_encoding"),
         ("SELECT 1;\nDO $$ BEGIN COMMIT; END $$;", "2D000"),
         (
             "CREATE TABLE a ();\nCREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN COMMIT; END';\nCALL p();",
