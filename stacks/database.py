@@ -9,19 +9,18 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_rds as rds
-from aws_cdk import aws_secretsmanager as secretsmanager
-from constructs import Construct, IConstruct
+from constructs import Construct
 
 from stacks.assets import LambdaAsset
-from stacks.database_function import DatabaseFunction, SharedByFunctions
-from stacks.engines import ENGINES
-from stacks.network import ISOLATED, NetworkStack
+from stacks.cluster import aurora_cluster
+from stacks.database_function import SharedByFunctions
+from stacks.network import ISOLATED, NetworkStack, closed_security_group
 from stacks.publishing import publish
 from stacks.regions import S3_PREFIX_LISTS
-from stacks.retention import cluster_removal, key_and_secret_removal, log_group
-from stacks.settings import Deployment, ServerlessV2
+from stacks.retention import key_and_secret_removal
+from stacks.rotation import rotate, use_key_for_secrets
+from stacks.settings import Deployment
 
 APPLICATION_USER = "shop_application"
 READ_ONLY_USER = "shop_read_only"
@@ -50,7 +49,7 @@ class DatabaseStack(cdk.Stack):
             termination_protection=deployment.termination_protection,
         )
         self._deployment = deployment
-        self._vpc, self._zones = network.vpc, network.zones
+        self._vpc = network.vpc
         self.client_security_group = self._client_group(network)
         self.key = kms.Key(
             self,
@@ -61,11 +60,20 @@ class DatabaseStack(cdk.Stack):
             removal_policy=key_and_secret_removal(deployment),
         )
         self.secret = self._admin_secret()
-        self.cluster = self._cluster()
+        self.cluster = aurora_cluster(
+            self, deployment=deployment, network=network, admin_secret=self.secret, key=self.key
+        )
         self.proxy = self._proxy() if deployment.database.proxy else None
         self.read_only_endpoint = self._read_only_endpoint(self.proxy) if self.proxy else None
         self._let_the_client_group_in()
-        self._rotate_the_secret(asset)
+        rotate(
+            self,
+            secret=self.secret,
+            attached_secret=self.cluster.secret or self.secret,
+            key=self.key,
+            every_days=deployment.database.rotation_days,
+            shared=self.shared_by_functions(asset),
+        )
         publish(self, deployment, "database", self._outputs())
 
     def shared_by_functions(self, asset: LambdaAsset) -> SharedByFunctions:
@@ -103,7 +111,7 @@ class DatabaseStack(cdk.Stack):
         read = iam.PolicyStatement(
             actions=["secretsmanager:GetSecretValue"], resources=[self.secret.secret_arn]
         )
-        return [read, self._through_secrets_manager("kms:Decrypt")]
+        return [read, use_key_for_secrets(self, self.key, "kms:Decrypt")]
 
     def may_log_in_to_cluster(self, *users: str) -> iam.PolicyStatement:
         """Return leave to log in to the cluster's own endpoints as one of `users`, by IAM token."""
@@ -125,12 +133,11 @@ class DatabaseStack(cdk.Stack):
 
     def _client_group(self, network: NetworkStack) -> ec2.SecurityGroup:
         """Return the group that functions join to reach the database, its secret and S3, and nothing else."""
-        group = ec2.SecurityGroup(
+        group = closed_security_group(
             self,
             "ClientSecurityGroup",
             vpc=network.vpc,
             description="Members may reach the database, Secrets Manager and S3",
-            allow_all_outbound=False,
         )
         # allow_to puts both rules here; seen from the endpoint, network would depend on database and back
         group.connections.allow_to(network.secrets_manager_endpoint, ec2.Port.tcp(443), "Secrets Manager")
@@ -149,101 +156,6 @@ class DatabaseStack(cdk.Stack):
         secret.apply_removal_policy(key_and_secret_removal(self._deployment))
         return secret
 
-    def _cluster(self) -> rds.DatabaseCluster:
-        settings = self._deployment.database
-        engine = ENGINES[settings.engine]
-        family = engine.family(settings.engine_version)
-        cluster_engine = engine.cluster_engine(settings.engine_version)
-        zones = self._zones
-        instance_parameters = rds.ParameterGroup(
-            self,
-            f"InstanceParameters{family}",
-            engine=cluster_engine,
-            description=f"Instances of shop-{self._deployment.name}",
-            parameters=engine.instance_parameters,
-        )
-        limits = settings.capacity if isinstance(settings.capacity, ServerlessV2) else None
-        cluster = rds.DatabaseCluster(
-            self,
-            "Cluster",
-            cluster_identifier=self._deployment.cluster_name,
-            engine=cluster_engine,
-            auto_minor_version_upgrade=settings.auto_minor_version_upgrade,
-            parameter_group=rds.ParameterGroup(
-                self,
-                f"ClusterParameters{family}",
-                engine=cluster_engine,
-                description=f"Cluster of shop-{self._deployment.name}",
-                parameters=engine.cluster_parameters,
-            ),
-            credentials=rds.Credentials.from_secret(self.secret),
-            default_database_name=settings.database_name,
-            port=settings.port,
-            iam_authentication=True,
-            storage_encrypted=True,
-            storage_encryption_key=self.key,
-            serverless_v2_min_capacity=limits.min_capacity_acu if limits else None,
-            serverless_v2_max_capacity=limits.max_capacity_acu if limits else None,
-            writer=self._instance("Writer", zones[0], instance_parameters, promotion_tier=0),
-            readers=[
-                self._instance(f"Reader{n}", zones[n % len(zones)], instance_parameters, promotion_tier=1)
-                for n in range(1, settings.reader_count + 1)
-            ],
-            vpc=self._vpc,
-            vpc_subnets=ISOLATED,
-            security_groups=[self._closed_group("Cluster")],
-            backup=rds.BackupProps(retention=cdk.Duration.days(settings.backup_retention_days)),
-            copy_tags_to_snapshot=True,
-            cloudwatch_logs_exports=list(engine.log_exports),
-            deletion_protection=settings.deletion_protection,
-            removal_policy=cluster_removal(self._deployment),
-        )
-        for kind in engine.log_exports:
-            self._log_before(cluster, kind)
-        return cluster
-
-    def _instance(
-        self, name: str, zone: str, parameters: rds.ParameterGroup, *, promotion_tier: int
-    ) -> rds.IClusterInstance:
-        settings = self._deployment.database
-        if isinstance(settings.capacity, ServerlessV2):
-            return rds.ClusterInstance.serverless_v2(
-                name,
-                scale_with_writer=promotion_tier == 1,
-                availability_zone=zone,
-                parameter_group=parameters,
-                auto_minor_version_upgrade=settings.auto_minor_version_upgrade,
-                publicly_accessible=False,
-            )
-        return rds.ClusterInstance.provisioned(
-            name,
-            instance_type=ec2.InstanceType(settings.capacity.instance_class),
-            promotion_tier=promotion_tier,
-            availability_zone=zone,
-            parameter_group=parameters,
-            auto_minor_version_upgrade=settings.auto_minor_version_upgrade,
-            publicly_accessible=False,
-        )
-
-    def _log_before(self, cluster: rds.DatabaseCluster, kind: str) -> None:
-        """Make the log group that RDS writes to before RDS would make one that is never deleted."""
-        group = log_group(
-            self,
-            f"{kind.capitalize()}Logs",
-            retention_days=self._deployment.database.log_retention_days,
-            name=f"/aws/rds/cluster/{self._deployment.cluster_name}/{kind}",
-        )
-        _resource(cluster).add_resource_dependency(_resource(group))
-
-    def _closed_group(self, name: str) -> ec2.SecurityGroup:
-        return ec2.SecurityGroup(
-            self,
-            f"{name}SecurityGroup",
-            vpc=self._vpc,
-            description=f"{name} of shop-{self._deployment.name}",
-            allow_all_outbound=False,
-        )
-
     def _proxy(self) -> rds.DatabaseProxy:
         # The proxy logs in to the cluster with tokens of its own; the CDK's grants leave that out.
         connect = self.may_log_in_to_cluster(APPLICATION_USER, READ_ONLY_USER)
@@ -253,6 +165,12 @@ class DatabaseStack(cdk.Stack):
             assumed_by=iam.ServicePrincipal("rds.amazonaws.com"),
             inline_policies={"Own": iam.PolicyDocument(statements=[connect])},
         )
+        group = closed_security_group(
+            self,
+            "ProxySecurityGroup",
+            vpc=self._vpc,
+            description=f"Proxy of shop-{self._deployment.name}",
+        )
         proxy = self.cluster.add_proxy(
             "Proxy",
             db_proxy_name=self._deployment.proxy_name,
@@ -261,10 +179,12 @@ class DatabaseStack(cdk.Stack):
             role=role.without_policy_updates(),
             vpc=self._vpc,
             vpc_subnets=ISOLATED,
-            security_groups=[self._closed_group("Proxy")],
+            security_groups=[group],
         )
         target_group = cast(cdk.CfnResource, proxy.node.find_child("ProxyTargetGroup"))
-        target_group.remove_resource_dependency(_resource(self.cluster))  # it refers to it anyway (W3005)
+        target_group.remove_resource_dependency(
+            cast(cdk.CfnResource, self.cluster.node.default_child)
+        )  # it refers to it anyway (W3005)
         return proxy
 
     def _read_only_endpoint(self, proxy: rds.DatabaseProxy) -> rds.IDatabaseProxyEndpoint:
@@ -283,62 +203,6 @@ class DatabaseStack(cdk.Stack):
         if self.proxy:
             self.proxy.connections.allow_from(self.client_security_group, port, "Client group")
 
-    def _rotate_the_secret(self, asset: LambdaAsset) -> None:
-        """Rotate by a function of our own: AWS's ready-made one is an application that runs nowhere else."""
-        rotate = DatabaseFunction(
-            self,
-            "RotateSecret",
-            handler="rotate_secret.handler.on_event",
-            description="Rotates the master user's password",
-            shared=self.shared_by_functions(asset),
-            may=self._may_rotate(),
-            environment={"ADMIN_SECRET_ARN": self.secret.secret_arn},
-        )
-        # L1, since L2 lets the key's policy name the role whose policy names the key: a cycle
-        schedule = secretsmanager.CfnRotationSchedule(
-            self,
-            "Rotation",
-            secret_id=(self.cluster.secret or self.secret).secret_arn,
-            rotation_lambda_arn=rotate.function.function_arn,
-            rotation_rules=secretsmanager.CfnRotationSchedule.RotationRulesProperty(
-                automatically_after_days=self._deployment.database.rotation_days
-            ),
-            rotate_immediately_on_update=False,  # a deployment under way holds the present password
-        )
-        leave = lambda_.CfnPermission(
-            self,
-            "RotationPermission",
-            action="lambda:InvokeFunction",
-            function_name=rotate.function.function_arn,
-            principal="secretsmanager.amazonaws.com",
-            source_account=self.account,
-        )
-        schedule.add_resource_dependency(leave)
-
-    def _may_rotate(self) -> list[iam.PolicyStatement]:
-        """Return leave for the four steps of a rotation, for this secret alone."""
-        steps = iam.PolicyStatement(
-            actions=[
-                "secretsmanager:DescribeSecret",
-                "secretsmanager:GetSecretValue",
-                "secretsmanager:PutSecretValue",
-                "secretsmanager:UpdateSecretVersionStage",
-            ],
-            resources=[self.secret.secret_arn],
-        )
-        # A random password belongs to no secret yet, so the action has no resource.
-        password = iam.PolicyStatement(actions=["secretsmanager:GetRandomPassword"], resources=["*"])
-        return [steps, password, self._through_secrets_manager("kms:Decrypt", "kms:GenerateDataKey")]
-
-    def _through_secrets_manager(self, *actions: str) -> iam.PolicyStatement:
-        """Return leave to use the key through Secrets Manager only."""
-        service = f"secretsmanager.{self.region}.amazonaws.com"
-        return iam.PolicyStatement(
-            actions=list(actions),
-            resources=[self.key.key_arn],
-            conditions={"StringEquals": {"kms:ViaService": service}},
-        )
-
     def _outputs(self) -> dict[str, str]:
         outputs = {
             "ClusterEndpoint": self.cluster.cluster_endpoint.hostname,
@@ -352,7 +216,3 @@ class DatabaseStack(cdk.Stack):
             outputs["ProxyEndpoint"] = self.proxy.endpoint
             outputs["ProxyReadOnlyEndpoint"] = self.read_only_endpoint.endpoint
         return outputs
-
-
-def _resource(construct: IConstruct) -> cdk.CfnResource:
-    return cast(cdk.CfnResource, construct.node.default_child)

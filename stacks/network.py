@@ -35,6 +35,13 @@ class NetworkStack(cdk.Stack):
         _log_flows(self, self.vpc, deployment.network)
 
 
+def closed_security_group(
+    scope: Construct, construct_id: str, *, vpc: ec2.IVpc, description: str
+) -> ec2.SecurityGroup:
+    """Return a group that admits nobody and lets nobody out, until a rule says so."""
+    return ec2.SecurityGroup(scope, construct_id, vpc=vpc, description=description, allow_all_outbound=False)
+
+
 def _isolated_vpc(scope: Construct, settings: NetworkSettings) -> ec2.Vpc:
     # A sixteenth of the network for each subnet: three are used, the others are room for what may come.
     subnet_prefix = ipaddress.ip_network(settings.cidr).prefixlen + 4
@@ -73,12 +80,11 @@ def _zone_of(subnet: ec2.ISubnet) -> str:
 
 def _closed_secrets_manager_endpoint(scope: Construct, vpc: ec2.Vpc) -> ec2.InterfaceVpcEndpoint:
     """Return an endpoint that admits nobody yet: whoever needs it is let in where it is defined."""
-    group = ec2.SecurityGroup(
+    group = closed_security_group(
         scope,
         "SecretsManagerEndpointSecurityGroup",
         vpc=vpc,
         description="Secrets Manager endpoint: admits the client group of the database",
-        allow_all_outbound=False,
     )
     return vpc.add_interface_endpoint(
         "SecretsManagerEndpoint",
