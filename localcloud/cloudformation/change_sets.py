@@ -91,7 +91,7 @@ class Operations:
                 self._check_updatable(stack)
                 target = self.target(stack, submission)
             if any(one.name == name and one.stack is stack for one in self.region.change_sets.values()):
-                raise Refused(f"ChangeSet {name} cannot be created due to a mismatch with existing attribute")
+                raise Refused(f"ChangeSet [{name}] already exists", "AlreadyExistsException")
             return self._prepare(stack, name, submission, target)
 
     def execute_change_set(self, change_set: ChangeSet, *, disable_rollback: bool = False) -> None:

@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 class Engine:
     """Runs one operation on one stack, to its end: each leaves the stack in a status that says what is true.
 
-    The caller sees to it that there is one at a time: `begin` moves the stack to …_IN_PROGRESS, the operation
-    that follows ends that.
+    The caller sees to it that there is one at a time: it moves the stack to …_IN_PROGRESS, and the operation
+    ends that.
     """
 
     region: Region
@@ -79,6 +79,8 @@ class Engine:
         policies |= {name: one.definition.replace_policy or "Delete" for name, one in replaced.items()}
         for name in removed:
             del self.stack.resources[name]
+        for name in removed.keys() & replaced.keys():
+            journal.superseded.append(removed.pop(name))
         self.stack.transition("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
         failures = self._remove(removed | replaced, policies) | self._remove_superseded(journal)
         self.stack.transition(

@@ -40,6 +40,7 @@ class Remembering(Handler):
         self.calls: list[tuple[str, str]] = []
         self.requests: list[tuple[str, Request]] = []
         self.existing: set[str] = set()
+        self.updated: list[str] = []
         self.failures: dict[tuple[str, str], Exception] = {}
         self.meanwhile: dict[tuple[str, str], Callable[[], Any]] = {}
         self.new_physical_id_on_update: set[str] = set()
@@ -52,6 +53,7 @@ class Remembering(Handler):
 
     def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
         self._remember("update", request)
+        self.updated.append(current.physical_id)
         if "NotInPlace" in request.properties:
             raise ReplacementNeeded
         if request.logical_id in self.new_physical_id_on_update:

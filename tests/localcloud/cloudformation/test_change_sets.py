@@ -101,6 +101,14 @@ def test_a_change_set_of_a_new_stack_creates_nothing_but_the_stack(cloudformatio
     assert cloudformation.stack("one") is None
 
 
+def test_a_change_sets_name_is_taken_once(cloudformation, thing):
+    submission = Submission('{"Resources": {"A": {"Type": "Test::Remembering"}}}')
+    cloudformation.operations.create_change_set("one", "first", "CREATE", submission)
+    with pytest.raises(Refused, match=r"ChangeSet \[first\] already exists") as refused:
+        cloudformation.operations.create_change_set("one", "first", "CREATE", submission)
+    assert refused.value.code == "AlreadyExistsException"
+
+
 def test_an_executed_change_set_invalidates_the_others(cloudformation, thing):
     cloudformation.deploy("one", resources(A=thing(Size=1)))
     stale = cloudformation.change_set("one", resources(A=thing(Size=2)))

@@ -180,6 +180,16 @@ def test_without_rollback_a_failure_stays_and_the_next_deployment_goes_on(cloudf
     assert cloudformation.things.order("create") == ["A", "B", "B"]
 
 
+def test_what_a_failed_creation_left_is_deleted_before_the_next_try(cloudformation, thing):
+    cloudformation.things.existing.add("half")
+    cloudformation.things.fail("create", "A", left=Provisioned("half"))
+    cloudformation.deploy("one", resources(A=thing()), disable_rollback=True)
+    assert cloudformation.things.existing == {"half"}
+    cloudformation.things.mend()
+    cloudformation.deploy("one", resources(A=thing()))
+    assert cloudformation.things.existing == {"A-1"}
+
+
 def test_without_rollback_a_failed_update_can_be_rolled_back_later(cloudformation, thing):
     cloudformation.deploy("one", resources(A=thing(Size=1)))
     cloudformation.things.fail("create", "Bad")
@@ -322,5 +332,15 @@ def test_what_was_changed_in_one_try_and_replaced_in_the_next_comes_back_as_it_w
     stack = cloudformation.deploy("one", resources(A=thing(Size=2, Fixed=2), Bad=thing(["A"])))
     assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
     assert cloudformation.things.existing == {"A-1"}
+    assert cloudformation.things.updated == ["A-1", "A-1"], "there and back, not the one that replaced it"
     assert cloudformation.things.last("update", "A").properties == {"Size": 1, "Fixed": 1}
     assert stack.resources["A"].properties == {"Size": 1, "Fixed": 1}
+
+
+def test_what_was_replaced_in_one_try_and_removed_in_the_next_is_gone_twice(cloudformation, thing):
+    cloudformation.deploy("one", resources(A=thing(Fixed=1), B=thing()))
+    cloudformation.things.fail("create", "Bad")
+    replaced = resources(A=thing(Fixed=2), B=thing(), Bad=thing(["A"]))
+    cloudformation.deploy("one", replaced, disable_rollback=True)
+    assert cloudformation.deploy("one", resources(B=thing())).status == "UPDATE_COMPLETE"
+    assert cloudformation.things.existing == {"B-1"}
