@@ -87,7 +87,7 @@ class Synthesized:
             if resource["Type"] == "AWS::EC2::SecurityGroupIngress"
             and referred(resource["Properties"]["GroupId"]) == {group_id}
         ]
-        return {(_other_side(rule), self.port(rule["FromPort"])) for rule in rules}
+        return {(_other_side(rule), self.port(rule.get("FromPort"))) for rule in rules}
 
     def let_out(self, group_id: str) -> set[tuple[str, Any]]:
         """Return where members of a security group may go, as (referred target or prefix list, from port)."""
@@ -99,10 +99,10 @@ class Synthesized:
             if resource["Type"] == "AWS::EC2::SecurityGroupEgress"
             and referred(resource["Properties"]["GroupId"]) == {group_id}
         ]
-        return {(_other_side(rule), self.port(rule["FromPort"])) for rule in rules}
+        return {(_other_side(rule), self.port(rule.get("FromPort"))) for rule in rules}
 
     def port(self, value: Any) -> Any:
-        """Return a port as a number, also where a template asks the cluster for it."""
+        """Return a port as a number, also where a template asks the cluster for it; None is every port."""
         if isinstance(value, dict) and value.get("Fn::GetAtt", ["", ""])[1] == "Endpoint.Port":
             return self.the_one("AWS::RDS::DBCluster")[1]["Port"]
         return value

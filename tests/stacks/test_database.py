@@ -61,7 +61,8 @@ def test_data_and_secret_are_encrypted_with_a_key_of_our_own_that_rotates(synthe
 def test_the_key_is_given_to_this_account_alone(synthesized):
     _, key = synthesized.the_one("AWS::KMS::Key")
     for statement in key["KeyPolicy"]["Statement"]:
-        assert statement["Principal"].keys() == {"AWS"}
+        assert list(statement["Principal"]) == ["AWS"]
+        assert statement["Principal"]["AWS"] != "*"
         assert {"Ref": "AWS::AccountId"} in statement["Principal"]["AWS"]["Fn::Join"][1]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import platform
+import sys
 
 from tests.stacks.synthesized import as_list, referred
 
@@ -146,6 +148,15 @@ def test_the_local_cloud_alone_is_trusted_by_the_machine_s_own_store(synthesized
     local = synthesized.the_one("AWS::RDS::DBCluster")[1]["DBClusterIdentifier"] == "shop-local"
     for function in synthesized.functions().values():
         assert function["Environment"]["Variables"].get("CA_BUNDLE") == ("system" if local else None)
+
+
+def test_functions_run_on_graviton_in_aws_and_on_this_machine_s_python_locally(synthesized):
+    local = synthesized.the_one("AWS::RDS::DBCluster")[1]["DBClusterIdentifier"] == "shop-local"
+    host = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+    for function in synthesized.functions().values():
+        assert function["Runtime"] == (host if local else "python3.13")
+        assert function["Architectures"] == [machine if local else "arm64"]
 
 
 def test_no_function_outlasts_the_framework_that_answers_for_it(synthesized):
