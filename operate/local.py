@@ -85,11 +85,21 @@ def _bootstrap(cloud: LocalCloud) -> None:
 
 
 def _deploy(console: Console, cloud: LocalCloud) -> None:
-    with shown(console, "Deploying", _follower(cloud)):
-        cdk.run(
-            "deploy", "--all", "--require-approval", "never", "--app", str(cloud.assembly),
-            environment=cloud.environment, output=LOGS / "local-deploy.log",
-        )  # fmt: skip
+    """Raises CdkFailed with the resource that failed first, and why."""
+    log = LOGS / "local-deploy.log"
+    follower = _follower(cloud)
+    try:
+        with shown(console, "Deploying", follower):
+            cdk.run(
+                "deploy", "--all", "--require-approval", "never", "--app", str(cloud.assembly),
+                environment=cloud.environment, output=log,
+            )  # fmt: skip
+    except cdk.CdkFailed as error:
+        follower.poll()
+        reasons = follower.failures()
+        raise cdk.CdkFailed(
+            f"{reasons}\nAll that the CLI said is in {log}" if reasons else str(error)
+        ) from error
 
 
 def _follower(cloud: LocalCloud) -> Follower:

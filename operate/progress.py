@@ -1,6 +1,7 @@
 """Shows how far a deployment is: which stack, how many of its resources, what it waits for, rows loaded."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -47,7 +48,7 @@ class StackProgress:
         self.running.pop(logical_id, None)
         self.finished.add(logical_id)
         if status.endswith("_FAILED") and not self.failure:
-            self.failure = f"{logical_id}: {event.get('ResourceStatusReason', 'no reason given')}"
+            self.failure = f"{logical_id}: {_without_stack_trace(event.get('ResourceStatusReason'))}"
 
     def summary(self) -> str:
         """For example `12 of 31 resources, on Cluster, ReaderInstance`."""
@@ -56,6 +57,11 @@ class StackProgress:
         total = f" of {self.resource_count}" if self.resource_count else ""
         waiting = ", ".join(sorted(self.running, key=self.running.__getitem__)[:3])
         return f"{len(self.finished)}{total} resources" + (f", on {waiting}" if waiting else "")
+
+
+def _without_stack_trace(reason: str | None) -> str:
+    """The reason as a person reads it: CDK's provider framework appends where it was itself in its code."""
+    return re.split(r"\n+ *(?:at |Logs:)", reason or "no reason given")[0].strip()
 
 
 class Follower:
@@ -75,6 +81,10 @@ class Follower:
             for event in self._new_events(stack.name):
                 stack.observe(event)
         self.stacks[-1].note = self._seed_progress() or self.stacks[-1].note
+
+    def failures(self) -> str:
+        """What failed first in each stack, a line each; empty when nothing did."""
+        return "\n".join(f"{stack.name}, {stack.failure}" for stack in self.stacks if stack.failure)
 
     def _new_events(self, stack_name: str) -> list[dict[str, Any]]:
         fresh: list[dict[str, Any]] = []

@@ -48,7 +48,9 @@ def test_the_stack_s_own_events_are_its_status_and_count_as_no_resource():
 
 def test_the_first_failure_is_kept_and_the_ones_that_follow_from_it_are_not():
     stack = observed(
-        event("Migrations", "CREATE_FAILED", "V0002__tables.sql:3: syntax error"),
+        event(
+            "Migrations", "CREATE_FAILED", "V0002__tables.sql:3: syntax error\n    at invoke (framework.js:2)"
+        ),
         event("SeedData", "CREATE_FAILED", "Resource creation cancelled"),
     )
     assert stack.failure == "Migrations: V0002__tables.sql:3: syntax error"
