@@ -14,7 +14,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - the driver's cl
 from aurora import postgresql_loading as bulk
 from aurora.deadline import Deadline
 from seed_data import recorded, recording, set_aside
-from seed_data.data_file import Block, DataFile
+from seed_data.data_file import Block, DataFile, UnusableFile
 from seed_data.normalising import Normaliser
 from seed_data.online_retail import data_lines
 from seed_data.progress import Meter, Report
@@ -53,6 +53,8 @@ def load(
             return _Load(cursor, source, deadline, meter).run()
     except _LoadedBefore as before:
         return before.report
+    except UnusableFile as unusable:
+        raise UnusableFile(f"{source.name}: {unusable}") from None
     except psycopg2.Error as error:
         if bulk.is_time_out(error):
             raise _stopped(meter) from None

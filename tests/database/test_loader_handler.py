@@ -148,7 +148,7 @@ def test_a_file_that_is_not_there_is_named(bucket):
 
 def test_a_bad_file_fails_with_line_and_reason_and_leaves_nothing(database, bucket):
     before = everything(database)
-    with pytest.raises(CustomResourceFailed, match="UnusableFile: line 3 holds a NUL byte"):
+    with pytest.raises(CustomResourceFailed, match=r"UnusableFile: history\.csv: line 3 holds a NUL byte"):
         answer(**bucket("a.csv", sale(), "\0"))
     assert everything(database) == before
 
