@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 
+from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class, by a class's name
+
 from aurora import postgresql
 from aurora.connecting import connect_with
 from aurora.credentials import Credential
 from aurora.deadline import Deadline
 from aurora.environment import DatabaseEnvironment
 from aurora.failures import CredentialRefused
-from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class, by a class's name
 
 
 @dataclass(frozen=True)

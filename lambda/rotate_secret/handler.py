@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 
 import boto3
+from aws_lambda_powertools import Logger
+
 from aurora.credentials import PATIENCE
 from aurora.deadline import Deadline, LambdaContext
 from aurora.environment import DatabaseEnvironment
-from aws_lambda_powertools import Logger
-
 from rotate_secret.admin_database import AdminDatabase
 from rotate_secret.rotation import RotationRefused, RotationRequest, rotate
 

@@ -9,16 +9,16 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
-import orders
 import psycopg2
+from psycopg2 import extensions
+
+import orders
 from aurora import postgresql
 from aurora.connecting import APPLICATION, connect_with
 from aurora.credentials import token_credential
 from aurora.deadline import Deadline
 from aurora.failures import CertificateRefused
 from orders import Order, WantedLine
-from psycopg2 import extensions
-
 from smoke_test.business_data import BusinessData
 from smoke_test.scene import OTHER_PRODUCT, PRODUCT, SCARCE_PRODUCT, Scene
 

@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from aws_lambda_powertools import Logger
+
 from aurora.deadline import Deadline, LambdaContext
 from aurora.environment import DatabaseEnvironment
-from aws_lambda_powertools import Logger
 from custom_resource import Request, RequestType, explained, respond
-
 from smoke_test.report import Report, SmokeTestFailed
 from smoke_test.running import run_smoke_test
 

@@ -10,7 +10,6 @@ from functools import partial
 from aurora.deadline import Deadline
 from aurora.environment import DatabaseEnvironment
 from aurora.redaction import redact
-
 from smoke_test.checks import CHECKS, CheckFailed, business_data_are_as_before
 from smoke_test.report import CheckResult, Report
 from smoke_test.scene import READER_PATIENCE_SECONDS, Scene

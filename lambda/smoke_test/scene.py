@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 import psycopg2
+from psycopg2 import extensions
+
 from aurora import postgresql
 from aurora.connecting import APPLICATION, READ_ONLY, connect_with
 from aurora.credentials import token_credential
 from aurora.deadline import Deadline
 from aurora.environment import DatabaseEnvironment
 from orders import PlacedOrder, WantedLine, place
-from psycopg2 import extensions
-
 from smoke_test.business_data import BusinessData
 
 # Migration V0003 makes a warehouse whose orders are no business, and products that only it has.

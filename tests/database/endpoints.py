@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aurora.environment import DatabaseEnvironment
-
 from localcloud.aurora.certificates import CertificateAuthority
 from localcloud.aurora.endpoint import Admission, Endpoints
 from localcloud.aurora.postgresql_protocol import Refused, Startup

@@ -9,19 +9,19 @@ from contextlib import closing
 
 import boto3
 import pytest
-from aurora.credentials import Credential
-from aurora.deadline import Deadline
-from aurora.failures import CertificateRefused, Unavailable
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.secretsmanager.models import secretsmanager_backends
 from psycopg2 import sql
 from psycopg2.errors import ReadOnlySqlTransaction
+
+from aurora.credentials import Credential
+from aurora.deadline import Deadline
+from aurora.failures import CertificateRefused, Unavailable
 from rotate_secret.admin_database import AdminDatabase
 from rotate_secret.handler import logger, on_event
 from rotate_secret.rotation import RotationRefused, Step
 from smoke_test.checks import STRANGER
-
 from tests.database.endpoints import AuroraEndpoints, Context
 
 REGION = "eu-west-1"

@@ -2,10 +2,8 @@
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("foreign_app")
 
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def app(foreign_app):
     foreign_app.synthesize_all(
         first={"revision": "1"},
@@ -54,19 +52,6 @@ def test_its_whole_life(app, cloud):
     app.assert_nothing_differs("third")
 
     app.destroy("third")
-    assert cloud.left_over() == []
-
-
-def test_a_failed_creation_leaves_nothing_and_can_be_put_right(app, cloud):
-    said = app.deploy("broken", "ForeignNotice", check=False)
-    assert said.returncode == 1
-    reason = "Received response status [FAILED] from custom resource. Message returned: told to fail"
-    assert reason in said.stdout, said.stdout
-    assert app.status_of("ForeignNotice") == "ROLLBACK_COMPLETE"
-    assert [left for left in cloud.left_over() if "stacks" not in left] == []
-    app.deploy("first", "ForeignNotice")
-    assert app.status_of("ForeignNotice") == "CREATE_COMPLETE"
-    app.destroy("first")
     assert cloud.left_over() == []
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import boto3
 import pytest
-from aurora.credentials import Credential
-from aurora.environment import EnvironmentIncomplete
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.secretsmanager.models import secretsmanager_backends
+
+from aurora.credentials import Credential
+from aurora.environment import EnvironmentIncomplete
 from rotate_secret.handler import on_event
 from rotate_secret.rotation import RotationRefused, RotationRequest, Step, rotate
 

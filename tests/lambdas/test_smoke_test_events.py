@@ -1,6 +1,7 @@
 """Events that a smoke test answers without a database, or refuses."""
 
 import pytest
+
 from custom_resource import CustomResourceFailed
 from smoke_test.handler import on_event
 

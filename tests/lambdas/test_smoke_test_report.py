@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from custom_resource import respond
 from smoke_test.report import CheckResult, Report, SmokeTestFailed
 

@@ -8,10 +8,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from aurora.deadline import Deadline
-from smoke_test.running import run_smoke_test
 
+from aurora.deadline import Deadline
 from localcloud.aurora.postgresql_server import PostgresqlServer
+from smoke_test.running import run_smoke_test
 from tests.database.endpoints import AuroraEndpoints
 
 

@@ -13,12 +13,12 @@ from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
-import orders
 import pytest
+
+import orders
 from orders import WantedLine
 from smoke_test import running
 from smoke_test.checks import CHECKS
-
 from tests.database.smoke_test.observing import failures, orders_in_test_warehouse
 
 PROJECT = Path(__file__).parents[3]

@@ -6,10 +6,10 @@ import io
 import json
 
 import pytest
+
 from custom_resource import CustomResourceFailed
 from smoke_test.checks import CHECKS
 from smoke_test.handler import logger, on_event
-
 from tests.database.endpoints import Context
 
 CREATE = {
