@@ -239,6 +239,21 @@ def test_a_place_that_is_not_ours_is_not_used(tmp_path, monkeypatch):
     assert list(elsewhere.iterdir()) == []
 
 
+def test_a_neighbour_that_ends_may_take_the_common_place_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    make, made = state._make_base, []
+
+    def make_and_lose_once() -> None:
+        make()
+        made.append(True)
+        if len(made) == 1:
+            state.base_directory().rmdir()
+
+    monkeypatch.setattr(state, "_make_base", make_and_lose_once)
+    Home("default").claim()
+    assert Home("default").directory.is_dir()
+
+
 def test_others_may_pass_through_the_home_but_not_look_into_it(machine):
     old = os.umask(0o077)
     try:
