@@ -100,9 +100,8 @@ class SchemaStack(cdk.Stack):
 
     def _smoke_test_digest(self) -> str:
         """Return a digest of all that could make the smoke test's answer another one."""
-        settings = replace(
-            self._deployment, seed_file=None
-        )  # a path; the file's content is in the seed's digest
+        # without the seed file's path: its content is in the seed's digest
+        settings = replace(self._deployment, seed_file=None)
         parts = (self._migrations_digest(), self._seed_digest(), self._asset.digest, repr(settings))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

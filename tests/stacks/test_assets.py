@@ -59,9 +59,10 @@ def test_a_new_source_changes_the_digest(project, changed):
 
 
 def test_a_renamed_source_changes_the_digest(project):
-    (project / "lambda" / "one.py").write_text("same")
+    (project / "lambda" / "zebra_one.py").write_text("same")
     before = digest(project)
-    (project / "lambda" / "one.py").rename(project / "lambda" / "two.py")
+    (project / "lambda" / "zebra_two.py").write_text("same")  # beside it, so that only the name is new
+    (project / "lambda" / "zebra_one.py").unlink()
     assert digest(project) != before
 
 
