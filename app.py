@@ -25,11 +25,11 @@ def wire(app: cdk.App, deployment: Deployment, asset: LambdaAsset) -> None:
 
 def main() -> None:
     """Synthesize the deployment that the CLI's context asks for, or say all that is wrong with it."""
-    app = cdk.App()
+    # Stack traces would be JavaScript's, and name a directory that is another one each time.
+    app = cdk.App(stack_traces=False, context={"aws:cdk:disable-creation-stack-traces": True})
     try:
         deployment = choose(*map(app.node.try_get_context, ("deployment", "name", "seed_file")))
-        asset = LambdaAsset(Platform.named(deployment.functions.platform))
-        asset.fetch_wheels()  # here, where a failure is a sentence; inside synth it would be a traceback
+        asset = LambdaAsset.with_wheels(Platform.named(deployment.functions.platform))
     except (SettingsError, AssetError) as error:
         sys.exit(str(error))
     wire(app, deployment, asset)

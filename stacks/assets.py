@@ -86,6 +86,16 @@ class LambdaAsset:
     platform: Platform
     project: Path = PROJECT
 
+    @classmethod
+    def with_wheels(cls, platform: Platform) -> LambdaAsset:
+        """Return an asset whose wheels are there, or raise AssetError.
+
+        An error inside synth would cross the CDK's JavaScript and come out as its traceback.
+        """
+        asset = cls(platform)
+        asset.fetch_wheels()
+        return asset
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over sources, pins and platform: the same content has the same digest wherever it lies."""

@@ -34,6 +34,8 @@ def synth(kind: str, output: Path, *, prefix: tuple[str, ...] = (), path: str | 
         command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False, timeout=180
     )
     assert result.returncode == 0, result.stderr
+    assert "reserved context key" not in result.stderr
+    assert "[WARNING]" not in result.stderr
     return result.stderr
 
 
