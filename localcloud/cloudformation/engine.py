@@ -114,6 +114,8 @@ class Engine:
         before = journal.resources
 
         def bring_back(name: str) -> None:
+            if name not in journal.updated:
+                return
             restored = replace(before[name])
             provisioner.update(journal.modified.get(name, self.stack.resources[name]), restored)
             before[name] = restored
@@ -121,7 +123,8 @@ class Engine:
                 self.stack.resources[name] = restored
             journal.updated.discard(name)
 
-        graph = {name: before[name].depends_on for name in journal.updated}
+        # of all resources: what was updated may wait for another such through one that was not
+        graph = {name: resource.depends_on for name, resource in before.items()}
         if failures := walk(graph, bring_back):
             self.stack.transition("UPDATE_ROLLBACK_FAILED", failed("update", failures))
             return

@@ -344,3 +344,32 @@ def test_what_was_replaced_in_one_try_and_removed_in_the_next_is_gone_twice(clou
     cloudformation.deploy("one", replaced, disable_rollback=True)
     assert cloudformation.deploy("one", resources(B=thing())).status == "UPDATE_COMPLETE"
     assert cloudformation.things.existing == {"B-1"}
+
+
+def test_what_comes_back_waits_for_what_it_needs_through_what_never_changed(cloudformation, thing):
+    """A custom resource behind CDK's Provider: its function must be the old one again when it is asked."""
+    first = resources(
+        Function=thing(Code=1), Framework=thing(["Function"]), Custom=thing(["Framework"], Digest=1)
+    )
+    second = resources(
+        Function=thing(Code=2), Framework=thing(["Function"]), Custom=thing(["Framework"], Digest=2)
+    )
+    cloudformation.deploy("one", first)
+    cloudformation.things.calls.clear()
+    finished = []
+
+    def take_long_to_come_back():
+        threading.Event().wait(0.3)
+        finished.append("Function")
+
+    def fail_once():
+        finished.append("Custom")
+        cloudformation.things.mend()
+        cloudformation.things.meanwhile["update", "Function"] = take_long_to_come_back
+        cloudformation.things.meanwhile["update", "Custom"] = lambda: finished.append("Custom")
+        raise ValueError("broken")
+
+    cloudformation.things.meanwhile["update", "Custom"] = fail_once
+    stack = cloudformation.deploy("one", second)
+    assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
+    assert finished == ["Custom", "Function", "Custom"]
