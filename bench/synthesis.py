@@ -11,7 +11,13 @@ from bench.measuring import Ratio, command, in_turn, print_samples
 from operate import cdk
 from operate.deployment import PROJECT
 
-EMPTY_APP = "import aws_cdk\n\napp = aws_cdk.App()\naws_cdk.Stack(app, 'Empty')\napp.synth()\n"
+EMPTY_APP = """import aws_cdk
+
+app = aws_cdk.App()
+stack = aws_cdk.Stack(app, "Empty")
+aws_cdk.CfnWaitConditionHandle(stack, "Nothing")  # a template without resources is refused
+app.synth()
+"""
 LIMIT = 1.5
 
 
