@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -22,6 +22,9 @@ class FunctionConfiguration:
     memory_mb: int
     log_group: str
     code_digest: str
+    archive: bytes = field(
+        repr=False, compare=False
+    )  # what code_digest says, and not what the function has later
     layer_arns: tuple[str, ...]
     variables: tuple[tuple[str, str], ...]
 
@@ -46,6 +49,7 @@ class FunctionConfiguration:
             memory_mb=int(function.memory_size),
             log_group=function.logs_group_name,
             code_digest=function.code_digest,
+            archive=function.code_bytes,
             layer_arns=tuple(layer["Arn"] for layer in function.layers),
             variables=tuple(sorted((name, str(value)) for name, value in function.environment_vars.items())),
         )

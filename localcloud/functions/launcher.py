@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
 
 from moto.awslambda.utils import get_backend
 from moto.logs.models import logs_backends
@@ -33,9 +32,9 @@ class Launcher:
         self._runtimes = Runtimes.laid_out(directory / "runtimes", code_directory=directory / "code")
         self.trust_store = TrustStore(directory / "trust.pem", own_authority=cloud.ca_bundle)
 
-    def start(self, configuration: FunctionConfiguration, function: Any) -> ExecutionEnvironment:
-        """Return a new environment whose process loads the function, moto's LambdaFunction, right now."""
-        task_root = self._code.unpacked(function.code_bytes, configuration.code_digest)
+    def start(self, configuration: FunctionConfiguration) -> ExecutionEnvironment:
+        """Return a new environment whose process loads the function right now."""
+        task_root = self._code.unpacked(configuration.archive, configuration.code_digest)
         layers = self._layers(configuration)
         backend = logs_backends[configuration.account][configuration.region]
         log = LogStream(backend, configuration.log_group, configuration.version)

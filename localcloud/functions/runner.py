@@ -54,7 +54,7 @@ class Functions:
         configuration = FunctionConfiguration.of(function)
         self._launcher.trust_store.refresh()
         warm = self._pool.take(configuration)
-        environment = warm or self._launcher.start(configuration, function)
+        environment = warm or self._launcher.start(configuration)
         with self._lock:
             self._busy.add(environment)
         invocation = _Invocation(environment, cold=warm is None)
@@ -75,7 +75,7 @@ class Functions:
         """
         configuration = FunctionConfiguration.of(function)
         self._pool.want(configuration.function_arn, configuration)
-        self._preparing.submit(self._prepare, configuration, function)
+        self._preparing.submit(self._prepare, configuration)
 
     def forget(self, function_arn: str) -> None:
         """End the processes of a deleted function; one that is working may finish."""
@@ -90,9 +90,9 @@ class Functions:
         for environment in busy:
             environment.close()
 
-    def _prepare(self, configuration: FunctionConfiguration, function: Any) -> None:
+    def _prepare(self, configuration: FunctionConfiguration) -> None:
         try:
-            self._pool.give(self._launcher.start(configuration, function))
+            self._pool.give(self._launcher.start(configuration))
         except Exception:
             _log.exception("%s could not be prepared", configuration.name)
 

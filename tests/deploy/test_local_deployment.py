@@ -63,7 +63,7 @@ def test_it_is_deployed_migrated_and_destroyed(app, cloud):
         for resource, status, reason in app.events(SCHEMA_STACK)
         if (resource, status) == MIGRATION_FAILED
     ]
-    assert len(reasons) == 1
+    assert len(reasons) == 1, "\n\n".join(map(str, app.events(SCHEMA_STACK)[-60:]))
     assert where in reasons[0]
     assert 'column "no_such_column" does not exist' in reasons[0]
     assert app.status_of(SCHEMA_STACK) == "UPDATE_ROLLBACK_COMPLETE"

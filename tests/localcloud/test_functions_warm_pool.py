@@ -1,5 +1,7 @@
 """Processes are kept for the next invocation: the right ones, few, not for long, never beyond the server."""
 
+import base64
+import io
 import json
 import os
 import subprocess
@@ -7,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -227,3 +230,25 @@ def test_processes_end_when_the_server_is_killed(tmp_path, runtime):
 
 def test_a_cloud_has_one_runner(lambda_cloud):
     assert lambda_cloud.part(Functions, Functions) is lambda_cloud.part(Functions, Functions)
+
+
+def test_a_preparation_that_comes_late_loads_the_code_that_it_was_asked_for(functions, monkeypatch):
+    """The function may have other code by then: nothing may run one state's code under another's name."""
+    function = functions.python("def handler(event, context): return 'first'")
+    queued = []
+    monkeypatch.setattr(functions.runner._preparing, "submit", lambda *call: queued.append(call))
+    functions.runner.prepare(function)
+    first = function.code_bytes
+    function.update_function_code({"ZipFile": zip_of("def handler(event, context): return 'second'")})
+    ((late, *arguments),) = queued
+    late(*arguments)
+    assert json.loads(functions.invoke(function).payload) == "second"
+    function.update_function_code({"ZipFile": base64.b64encode(first)})
+    assert json.loads(functions.invoke(function).payload) == "first"
+
+
+def zip_of(source):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("handler.py", source)
+    return base64.b64encode(buffer.getvalue())
