@@ -36,6 +36,8 @@ node_modules/.ready: package.json package-lock.json
 	@command -v npm >/dev/null || { echo "Node.js 20 or newer with npm is missing: install it, then run this again"; exit 1; }
 	@node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' \
 		|| { echo "Node.js $$(node --version) is too old: 20 or newer is needed"; exit 1; }
+	@node -e 'process.exit(parseInt(process.versions.node) >= 22 ? 0 : 1)' \
+		|| echo "Node.js $$(node --version) works, but is past its end of life: 22 or 24 is better"
 	@echo "Setting up the CDK CLI in node_modules"
 	@npm ci --silent --no-audit --no-fund
 	@touch $@
