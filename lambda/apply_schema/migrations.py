@@ -136,9 +136,7 @@ def _apply_each(database: MigrationDatabase, pending: Sequence[Migration], repor
             seconds = database.apply(migration, script)
         except MigrationFailed as failure:
             failure.applied = tuple(applied)
-            failure.remarks.append(
-                f"{len(applied)} of {len(pending)} pending files were applied before, and stand"
-            )
+            failure.remarks.append(f"{len(applied)} of {len(pending)} pending files were applied before")
             raise
         applied.append(migration.name)
         report(f"applied {migration.name} in {seconds * 1000:.0f} ms")

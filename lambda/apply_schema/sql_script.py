@@ -16,11 +16,14 @@ def read_script(text: str) -> Script:
     return _Reader(text).read()
 
 
-# Tokens as src/fe_utils/psqlscan.l and the server's scan.l read them. Quantifiers are possessive: where a
-# literal never ends, nothing is tried twice.
+# Tokens as src/fe_utils/psqlscan.l and the server's scan.l read them; a letter right behind a number belongs to
+# it, as junk, since version 15. Quantifiers are possessive: where a literal never ends, nothing is tried twice.
 _SPACE = r"[ \t\n\r\f\v]"
-_NAME_START = r"[A-Za-z_\x80-\U0010ffff]"
-_NAME = rf"{_NAME_START}[A-Za-z0-9_$\x80-\U0010ffff]*+"
+# Letters of all scripts may stand in names. By exclusion of ASCII's other characters, since a range up to
+# U+10FFFF takes 20 ms to compile.
+_NAME_START = r"[^\x00-@\[-^`{-\x7f]"
+_NAME_PART = r"[^\x00-/:-@\[-^`{-\x7f]"
+_NAME = rf"{_NAME_START}[^\x00-#%-/:-@\[-^`{{-\x7f]*+"
 _PLAIN_STRING = r"'[^']*+(?:''[^']*+)*+'"
 _ESCAPED_BODY = r"'(?:[^'\\]++|\\.|'')*+'"
 # 'a' and 'b' on two lines are one literal to the server: what began as an escape string goes on as one.
@@ -38,7 +41,8 @@ def _tokens(unprefixed_string: str) -> re.Pattern[str]:
         | (?P<quoted>   [eE]{_ESCAPED_STRING} | [bBxX]{_PLAIN_STRING} | [uU]&{_PLAIN_STRING}
                       | {unprefixed_string} | (?:[uU]&)?"[^"]*+(?:""[^"]*+)*+" )
         | (?P<endless>  [eE]' | [bBxX]' | (?:[uU]&)?['"] )
-        | (?P<dollar>   \$(?:{_NAME_START}[A-Za-z0-9_\x80-\U0010ffff]*+)?\$ )
+        | (?P<dollar>   \$(?:{_NAME_START}{_NAME_PART}*+)?\$ )
+        | (?P<number>   \$?[0-9]++{_NAME_START}?+ )
         | (?P<word>     {_NAME} )
         | (?P<end>      ; )
         | (?P<open>     \( )

@@ -60,8 +60,14 @@ _RESET = f"""
     {DROP_ALL_BUT_THIS}
 """
 
-# Last of all, because the history's own row draws from a sequence.
-_COMMIT = "DISCARD SEQUENCES; COMMIT"
+# The sequences last, because the history's own row draws from one. No commit waits for the disk: a crash of
+# the server could take only the newest files, each with its row, and a run answers after _MAKE_DURABLE.
+_COMMIT = "DISCARD SEQUENCES; SET LOCAL synchronous_commit = off; COMMIT"
+# Whatever is written and committed synchronously waits for all that was written before.
+_MAKE_DURABLE = """
+    BEGIN; SET LOCAL synchronous_commit = on;
+    SELECT pg_catalog.pg_logical_emit_message(true, 'migrations', ''); COMMIT;
+"""
 
 _SESSION = """
     SET client_encoding = 'UTF8'; SET standard_conforming_strings = on;
@@ -168,7 +174,7 @@ class PostgresqlMigrations:
             self._begin = _BEGIN + self._noticing_a_lost_client()
             yield
         finally:
-            self._let_go()
+            self._make_durable_and_let_go()
 
     def apply(self, migration: Migration, script: Script) -> float:
         """Run one file and record it: one transaction, or statement by statement where the file says so."""
@@ -222,12 +228,16 @@ class PostgresqlMigrations:
             return ""
         return _NOTICE_A_LOST_CLIENT
 
-    def _let_go(self) -> None:
+    def _make_durable_and_let_go(self) -> None:
+        if self._connection.closed:
+            return
         try:
-            if not self._connection.closed:
+            with self._failing_as("the end of the run"):
+                self._execute(_MAKE_DURABLE)
                 let_go(self._cursor)
-        except psycopg2.Error:
+        except MigrationFailed:
             self._connection.close()  # the lock ends with its session
+            raise
 
     # --- a file
 

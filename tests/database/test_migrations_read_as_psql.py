@@ -118,7 +118,7 @@ WORDS = ["x ", "1", "E", "ä", "SELECT ", "BEGIN ATOMIC ", "END", "CASE ", "CREA
 BREAKS = [";", "; ", ";\n", "\n", " "]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=st.lists(st.sampled_from(LEXICAL + WORDS + BREAKS * 3), max_size=25))
 def test_whatever_is_accepted_is_cut_alike(empty_database, tmp_path, parts: list[str]) -> None:
     script = "".join(parts)

@@ -46,7 +46,6 @@ def texts(script: str) -> list[str]:
         "CREATE FUNCTION f(begin int, x int DEFAULT (1)) RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "DO $body$ BEGIN PERFORM 1; END $body$",
         "SELECT CASE WHEN true THEN 1 END",
-        "SELECT 1e'\\';'",
         "ROLLBACK TO SAVEPOINT s",
         "ROLLBACK WORK TO s",
         "PREPARE q AS SELECT 1",
