@@ -24,8 +24,10 @@ PATIENCE_SECONDS = 240
 
 @dataclass(frozen=True)
 class Person:
-    """Who runs the commands: this process's user, or another one."""
+    """Who runs the commands, with which project and Python: this process's user, or another one."""
 
+    project: Path = ROOT
+    python: str = sys.executable
     prefix: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
 
@@ -75,7 +77,7 @@ class LocalCloud:
     @property
     def env(self) -> dict[str, str]:
         """What a client's environment has beyond the usual: the printed variables, and some peace."""
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        path = os.pathsep.join([str(Path(self.person.python).parent), os.environ["PATH"]])
         quiet = {"CI": "true", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1"}
         return {**quiet, **self.variables, "PATH": path}
 
@@ -155,8 +157,8 @@ class LocalCloud:
 
 
 def _localcloud(person: Person, verb: str, name: str, *options: str) -> str:
-    command = [sys.executable, "-m", "localcloud", verb, "--name", name, *options]
-    return person.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}).stdout
+    command = [person.python, "-m", "localcloud", verb, "--name", name, *options]
+    return person.run(command, cwd=person.project, env={"PYTHONPATH": str(person.project)}).stdout
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,10 @@ class App:
         app = ["--app", f"cdk.out.{assembly}"] if assembly else []
         command = [str(CDK), "--no-notices", *app, *arguments]
         return self.cloud.person.run(command, cwd=self.directory, env=self.cloud.env, check=check)
+
+    def bootstrap(self, assembly: str) -> None:
+        """Bootstrap the environment of an assembly's stacks."""
+        self.cdk("bootstrap", assembly=assembly)
 
     def deploy(self, assembly: str, *stacks: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Deploy the stacks of an assembly, all without names, and ask nobody."""

@@ -5,7 +5,7 @@ def test_a_failed_creation_leaves_nothing_and_can_be_put_right(foreign_app, clou
     app = foreign_app
     without_database = {"database": "false"}
     app.synthesize_all(broken={"broken": "true"} | without_database, right=without_database)
-    app.cdk("bootstrap")
+    app.bootstrap("right")
 
     said = app.deploy("broken", "ForeignNotice", check=False)
     assert said.returncode == 1

@@ -11,7 +11,7 @@ def app(foreign_app):
         third={"revision": "3"},
         broken={"revision": "3", "broken": "true"},
     )
-    foreign_app.cdk("bootstrap")
+    foreign_app.bootstrap("first")
     return foreign_app
 
 

@@ -28,7 +28,7 @@ def app(cloud, tmp_path):
     for name, app in apps.items():
         app.synthesize("local", deployment="local")
         shutil.move(app.directory / "cdk.out.local", here.directory / f"cdk.out.{name}")
-    here.cdk("bootstrap")
+    here.bootstrap("first")
     return here
 
 
