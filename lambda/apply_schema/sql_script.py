@@ -16,8 +16,9 @@ def read_script(text: str) -> Script:
     return _Reader(text).read()
 
 
-# Tokens as src/fe_utils/psqlscan.l and the server's scan.l read them; a letter right behind a number belongs to
-# it, as junk, since version 15. Quantifiers are possessive: where a literal never ends, nothing is tried twice.
+# Tokens as src/fe_utils/psqlscan.l and the server's scan.l read them; a letter right behind a number belongs
+# to it, as junk, since version 15. Quantifiers are possessive: where a literal never ends, nothing is tried
+# twice.
 _SPACE = r"[ \t\n\r\f\v]"
 # Letters of all scripts may stand in names. By exclusion of ASCII's other characters, since a range up to
 # U+10FFFF takes 20 ms to compile.
