@@ -52,7 +52,7 @@ local-destroy: setup  ## take the local deployment away, and report what is left
 	@$(OPERATE) local down
 
 test: setup  ## all tests; TESTS=tests/stacks for a part of them
-	@$(RUN) -m pytest $(TESTS) -n auto --dist loadgroup
+	@$(RUN) -m pytest $(TESTS) -n auto --dist loadfile
 
 check: setup  ## format, lint, types and the fast tests
 	@$(RUN) -m ruff format --check .

@@ -79,6 +79,7 @@ def test_an_asynchronous_invocation_answers_at_once_and_runs(cloud, lambda_, fun
 
 
 def test_a_dry_run_runs_nothing(cloud, lambda_, function):
+    lambda_.invoke(FunctionName=function, Payload=b'"the first makes the log group"')
     answer = lambda_.invoke(FunctionName=function, InvocationType="DryRun", Payload=b'"never"')
     assert answer["StatusCode"] == 204
     time.sleep(0.3)
