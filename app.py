@@ -4,7 +4,7 @@ import gc
 import sys
 
 if __name__ == "__main__":
-    gc.disable()  # a synth ends before there is garbage worth a search, which costs it a twentieth
+    gc.disable()  # a synth ends before there is garbage worth a search (docs/adr/0008)
 
 import aws_cdk as cdk
 
@@ -25,8 +25,7 @@ def wire(app: cdk.App, deployment: Deployment, asset: LambdaAsset) -> None:
 
 def main() -> None:
     """Synthesize the deployment that the CLI's context asks for, or say all that is wrong with it."""
-    # Stack traces would be JavaScript's, and name a directory that is another one each time.
-    app = cdk.App(stack_traces=False, context={"aws:cdk:disable-creation-stack-traces": True})
+    app = cdk.App(stack_traces=False, context={"aws:cdk:disable-creation-stack-traces": True})  # ADR 0007
     try:
         deployment = choose(*map(app.node.try_get_context, ("deployment", "name", "seed_file")))
         asset = LambdaAsset.with_wheels(Platform.named(deployment.functions.platform))
@@ -38,3 +37,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    gc.freeze()  # or Python would search all of it at exit
