@@ -13,6 +13,7 @@ from moto.awslambda.models import LambdaFunction, LambdaStorage
 from moto.awslambda.responses import LambdaResponse
 from moto.cloudformation import urls
 from moto.cloudtrail.responses import CloudTrailResponse
+from moto.core.utils import get_service_model
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.availability_zones_and_regions import RegionsAndZonesBackend
 from moto.iam.access_control import PermissionResult
@@ -43,6 +44,15 @@ def install(cloud: Cloud) -> CloudFormation:
     _run_functions_as_processes(cloud)
     moto_aurora_seams.install(cloud)
     return cloudformation
+
+
+def load_service_models() -> None:
+    """Read what moto reads of a service at its first request, in the order in which the CDK CLI needs them.
+
+    Six requests at once, as the CLI makes them to S3, would otherwise each read all of it.
+    """
+    for service in ("sts", "ssm", "cloudformation", "s3", "ec2", "lambda", "secretsmanager", "logs", "rds"):
+        get_service_model(service)
 
 
 class CloudFormation:

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,7 @@ def serve(home: Home, port: int, region: str, starter: Starter) -> None:
         if starter.released():
             home.write(replace(state, port=port))
             logging.getLogger(__name__).info("listening at %s", cloud.endpoint_url)
+            _prepare_in_background()
             server.serve_forever()
     finally:
         cloud.shut_down()
@@ -114,6 +116,13 @@ def _application(cloud: Cloud) -> Callable[[WSGIEnvironment, StartResponse], Ite
         return answer
 
     return application
+
+
+def _prepare_in_background() -> None:
+    """Do what the first requests would wait for while nobody asks yet: the CLI is still synthesizing."""
+    from localcloud import moto_seams  # noqa: PLC0415 - see serve
+
+    threading.Thread(target=moto_seams.load_service_models, name="prepare", daemon=True).start()
 
 
 def _status_page(cloud: Cloud, cloudformation: Any) -> Any:
