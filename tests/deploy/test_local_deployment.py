@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -25,8 +26,9 @@ def app(cloud, tmp_path):
         add_migration(apps[name], "notes", "CREATE TABLE shop.notes (note_id int PRIMARY KEY);\n")
     add_migration(apps["broken"], "half_done", BROKEN)
     here = apps["first"]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda app: app.synthesize("local", deployment="local"), apps.values()))
     for name, app in apps.items():
-        app.synthesize("local", deployment="local")
         shutil.move(app.directory / "cdk.out.local", here.directory / f"cdk.out.{name}")
     here.bootstrap("first")
     return here
