@@ -28,7 +28,7 @@ setup: $(VENV)/.ready node_modules/.ready  ## install what the other verbs need 
 $(VENV)/.ready: requirements.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: install it, or name it with PYTHON=/path/to/python3"; exit 1; }
 	@echo "Setting up Python packages in $(VENV) (about two minutes the first time)"
-	@$(PYTHON) -m venv $(VENV) || { echo "python's venv module is missing: install it (Debian: python3-venv)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "$(VENV) could not be made, for the reason above; if Python's venv module is missing, install it (Debian: python3-venv)"; exit 1; }
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
