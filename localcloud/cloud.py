@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from localcloud.addresses import Addresses
+from localcloud.enforcements import EVERY, Enforcement
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -28,6 +29,7 @@ class Cloud:
     directory: Path
     region: str = "us-east-1"
     account: str = ACCOUNT
+    enforcements: frozenset[Enforcement] = EVERY
     addresses: Addresses = field(init=False)
     endpoints: dict[str, str] = field(default_factory=dict, init=False)
     """What `status` shows beside the stacks: a name for people ("cluster x, writer") and host:port."""
@@ -39,6 +41,10 @@ class Cloud:
 
     def __post_init__(self) -> None:
         self.addresses = Addresses(self.port)
+
+    def enforces(self, enforcement: Enforcement) -> bool:
+        """Tell whether this cloud refuses what AWS would refuse in this respect."""
+        return enforcement in self.enforcements
 
     @property
     def endpoint_url(self) -> str:
