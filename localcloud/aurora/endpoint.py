@@ -20,6 +20,7 @@ from localcloud.aurora.postgresql_protocol import CancelRequest, EncryptionReque
 from localcloud.aurora.postgresql_server import PostgresqlServer
 from localcloud.aurora.scram_login import log_in
 from localcloud.aurora.wire import Wire
+from localcloud.network.admission import SILENCE_SECONDS, Door
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -76,9 +77,14 @@ class Endpoints:
 
         return cloud.part(cls, make)
 
-    def listen(self, address: str, port: int, *, tls: ssl.SSLContext, gate: Gate) -> Endpoint:
-        """An endpoint that accepts connections when this returns; OSError when the address is taken."""
-        endpoint = Endpoint(tls, gate, self)
+    def listen(
+        self, address: str, port: int, *, tls: ssl.SSLContext, gate: Gate, door: Door | None = None
+    ) -> Endpoint:
+        """An endpoint that accepts connections when this returns; OSError when the address is taken.
+
+        Whom the `door` does not admit gets no answer.
+        """
+        endpoint = Endpoint(tls, gate, door, self)
         self._run(endpoint.start(address, port))
         self._open.add(endpoint)
         return endpoint
@@ -105,9 +111,10 @@ class Endpoints:
 class Endpoint:
     """One address and port. All clients of one endpoint are under one gate."""
 
-    def __init__(self, tls: ssl.SSLContext, gate: Gate, endpoints: Endpoints) -> None:
+    def __init__(self, tls: ssl.SSLContext, gate: Gate, door: Door | None, endpoints: Endpoints) -> None:
         self._tls = tls
         self._gate = gate
+        self._door = door
         self._endpoints = endpoints
         self._listener: asyncio.Server | None = None
         self._clients: dict[Wire, asyncio.Task[None]] = {}
@@ -140,6 +147,10 @@ class Endpoint:
 
     async def _serve(self, client: Wire) -> None:
         try:
+            if not await self._admits(client):
+                # the connection stays, without a word, until the client or its process ends, or gives up
+                asyncio.get_running_loop().call_later(SILENCE_SECONDS, client.transport.abort)
+                return
             async with asyncio.timeout(NEGOTIATION_TIMEOUT_SECONDS):
                 server = await self._negotiate(client)
         except Refused as refused:
@@ -155,6 +166,12 @@ class Endpoint:
                 client.transport.close()
             else:
                 client.join(server)
+
+    async def _admits(self, client: Wire) -> bool:
+        if self._door is None:
+            return True
+        here = client.transport.get_extra_info("sockname")
+        return await asyncio.to_thread(self._door, client.transport.get_extra_info("peername"), here)
 
     async def _negotiate(self, client: Wire) -> Wire | None:
         """The server's side of the session; None where none comes to be."""

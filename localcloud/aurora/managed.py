@@ -16,6 +16,9 @@ from localcloud.aurora.iam_tokens import KeyLookup, SigningKey
 from localcloud.aurora.postgresql_cluster import Instance, PostgresqlCluster
 from localcloud.aurora.proxy import Proxy, ProxyGate
 from localcloud.functions import credentials
+from localcloud.network import interfaces
+from localcloud.network.admission import Locate, Network
+from localcloud.network.interfaces import Interface
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,9 +58,18 @@ class AuroraService:
         """A directory for a cluster that is not there yet; short, for the sockets in it."""
         return self._cloud.directory / f"db{next(self._numbers)}"
 
-    def place(self, title: str) -> Place:
-        """An address for an endpoint, not open yet; `title` is what `status` calls it."""
-        return Place(title, self._cloud.addresses.allocate(), self._cloud, self._authority, self._endpoints)
+    @property
+    def network(self) -> Network:
+        """What decides who reaches the endpoints."""
+        return Network.of(self._cloud)
+
+    def place(self, title: str, locate: Locate) -> Place:
+        """An address for an endpoint, not open yet; `title` is what `status` calls it.
+
+        `locate` tells where it stands in a VPC.
+        """
+        address = self._cloud.addresses.allocate()
+        return Place(title, address, locate, self._cloud, self._authority, self._endpoints)
 
     def close(self) -> None:
         """End every proxy and every cluster."""
@@ -86,6 +98,7 @@ class Place:
 
     title: str
     address: str
+    _locate: Locate
     _cloud: Cloud
     _authority: CertificateAuthority
     _endpoints: Endpoints
@@ -95,8 +108,9 @@ class Place:
         """Clients reach it."""
         self.shut()
         tls = self._authority.server_context(self.address)
+        door = Network.of(self._cloud).door(self.title, self._locate, port)
         try:
-            self._endpoint = self._endpoints.listen(self.address, port, tls=tls, gate=gate)
+            self._endpoint = self._endpoints.listen(self.address, port, tls=tls, gate=gate, door=door)
         except OSError as error:
             raise EndpointFailed(f"{self.title}: cannot listen at {self.address}:{port}: {error}") from error
         self._cloud.endpoints[self.title] = f"{self.address}:{port}"
@@ -153,8 +167,8 @@ class ManagedCluster:
         self.database = database
         self.iam_enabled = iam_enabled
         self._lock = threading.Lock()
-        self._writer = service.place(f"cluster {identifier}, writer")
-        self._readers = service.place(f"cluster {identifier}, readers")
+        self._writer = service.place(f"cluster {identifier}, writer", self.locate)
+        self._readers = service.place(f"cluster {identifier}, readers", self.locate)
         self._instances: dict[str, Place] = {}
         service.clusters[identifier] = self
         try:
@@ -162,6 +176,10 @@ class ManagedCluster:
         except EndpointFailed:
             self.close()
             raise
+
+    def locate(self) -> Interface | None:
+        """Where the cluster stands in its VPC."""
+        return interfaces.of_cluster(self.identity.account, self.identity.region, self.identifier)
 
     @property
     def writer_address(self) -> str:
@@ -191,7 +209,7 @@ class ManagedCluster:
         self.cluster.add_instance(name, parameters, promotion_tier=promotion_tier)
         try:
             with self._lock:
-                self._instances[name] = self._service.place(f"instance {name}")
+                self._instances[name] = self._service.place(f"instance {name}", self.locate)
                 self._open_instance(name)
         except EndpointFailed:
             self.remove_instance(name)
@@ -245,10 +263,17 @@ class ManagedProxy:
         service.proxies[proxy.name] = self
         self.default_address = self.add_endpoint("default", read_only=False)
 
+    def locate(self, endpoint: Mapping[str, Any] | None = None) -> Interface | None:
+        """Where the proxy stands, or a further endpoint of it that DescribeDBProxyEndpoints describes so."""
+        identity = self.identity
+        return interfaces.of_proxy(identity.account, identity.region, self.proxy.name, endpoint)
+
     def add_endpoint(self, name: str, *, read_only: bool) -> str:
         """The new endpoint's host."""
         kind = "read-only" if read_only else "read-write"
-        place = self._service.place(f"proxy {self.proxy.name}, {name}, {kind}")
+        place = self._service.place(
+            f"proxy {self.proxy.name}, {name}, {kind}", lambda: self.locate(self.further.get(name))
+        )
         with self._lock:
             self._endpoints[name] = endpoint = ProxyEndpoint(name, place, read_only)
             self._open(endpoint)
@@ -269,6 +294,7 @@ class ManagedProxy:
             self.proxy.cluster = target.cluster if target else None
             if target:
                 self.proxy.cluster_resource_arn = target.identity.database_user_arn
+                self.proxy.why_unreachable = self._way_to(target)
             for endpoint in self._endpoints.values():
                 self._open(endpoint)
 
@@ -277,6 +303,9 @@ class ManagedProxy:
         for name in list(self._endpoints):
             self.remove_endpoint(name)
         self._service.proxies.pop(self.proxy.name, None)
+
+    def _way_to(self, target: ManagedCluster) -> Callable[[], str | None]:
+        return lambda: self._service.network.between(self.locate, target.locate, target.port)
 
     def _open(self, endpoint: ProxyEndpoint) -> None:
         place = endpoint.place

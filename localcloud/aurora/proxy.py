@@ -47,6 +47,8 @@ class Proxy:
     settings: ProxySettings
     cluster: PostgresqlCluster | None = None
     cluster_resource_arn: Callable[[str], str] = lambda user: user
+    why_unreachable: Callable[[], str | None] = lambda: None
+    """What keeps the proxy's own connections from the cluster; None when nothing does."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,9 @@ class ProxyGate:
         cluster = self.proxy.cluster
         if cluster is None:
             raise _no_target(f"proxy {self.proxy.name} has no target")
+        if reason := self.proxy.why_unreachable():
+            _log.warning("proxy %s does not reach its target: %s", self.proxy.name, reason)
+            raise _no_target(f"local cloud: the target of proxy {self.proxy.name}: {reason}")
         instance = cluster.next_reader() if self.read_only else cluster.writer
         if instance is None:
             wanted = "reader" if self.read_only else "writer"

@@ -6,6 +6,7 @@ warm_pool.py      which processes are kept for the next invocation, and when the
 configuration.py  what decides how a process is started
 launcher.py       starts one: code, libraries, credentials, variables
 environment.py    one execution environment: a process, its control socket, its log
+live.py           which processes there are right now
 runtimes.py       which runtimes exist here, and the command of each
 variables.py      the environment variables of a process
 credentials.py    whose credentials it has

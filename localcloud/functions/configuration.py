@@ -27,6 +27,8 @@ class FunctionConfiguration:
     )  # what code_digest says, and not what the function has later
     layer_arns: tuple[str, ...]
     variables: tuple[tuple[str, str], ...]
+    subnet_ids: tuple[str, ...]
+    security_group_ids: tuple[str, ...]
 
     @property
     def function_arn(self) -> str:
@@ -36,6 +38,7 @@ class FunctionConfiguration:
     @classmethod
     def of(cls, function: Any) -> FunctionConfiguration:
         """Return what moto's LambdaFunction says now."""
+        vpc = function.vpc_config or {}
         return cls(
             arn=function.function_arn,
             name=function.function_name,
@@ -52,4 +55,6 @@ class FunctionConfiguration:
             archive=function.code_bytes,
             layer_arns=tuple(layer["Arn"] for layer in function.layers),
             variables=tuple(sorted((name, str(value)) for name, value in function.environment_vars.items())),
+            subnet_ids=tuple(vpc.get("SubnetIds", ())),
+            security_group_ids=tuple(vpc.get("SecurityGroupIds", ())),
         )

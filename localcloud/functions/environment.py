@@ -62,6 +62,7 @@ class ExecutionEnvironment:
         self.started_at = time.monotonic()
         self.initialized = False
         self.idle_since = 0.0
+        self._unanswered: list[str] = []
         self._received = bytearray()
         self._output_complete = threading.Event()
         self._marker = ""
@@ -116,6 +117,7 @@ class ExecutionEnvironment:
     def send(self, request_id: str, event: Any, *, deadline: float) -> None:
         """Hand over an invocation that has to end at `deadline`, in seconds since the epoch."""
         self._marker = request_id
+        self._unanswered.clear()
         self._output_complete.clear()
         message = {
             "request_id": request_id,
@@ -130,6 +132,16 @@ class ExecutionEnvironment:
             raise TimedOut from None
         except OSError:
             raise Ended(self._how_it_ended()) from None
+
+    def leave_unanswered(self, reason: str) -> None:
+        """Note why the function gets no answer; if it waits for one until its timeout, that will say so."""
+        self._unanswered.append(reason)
+        self.log.write(f"[local cloud] no answer: {reason}")
+
+    @property
+    def unanswered(self) -> list[str]:
+        """Why the function got no answer since its invocation began, each reason once."""
+        return list(dict.fromkeys(self._unanswered))
 
     def await_output(self) -> None:
         """Return when the log has every line of the answered invocation, or of the process that ended."""

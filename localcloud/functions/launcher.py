@@ -14,6 +14,7 @@ from localcloud.functions import credentials
 from localcloud.functions.code_store import CodeStore
 from localcloud.functions.configuration import FunctionConfiguration
 from localcloud.functions.environment import ExecutionEnvironment, Launch
+from localcloud.functions.live import LiveEnvironments
 from localcloud.functions.log_stream import LogStream
 from localcloud.functions.runtimes import Runtimes
 from localcloud.functions.trust_store import TrustStore
@@ -26,6 +27,7 @@ class Launcher:
     def __init__(self, cloud: Cloud) -> None:
         directory = cloud.directory / "functions"
         self._cloud = cloud
+        self._live = cloud.part(LiveEnvironments, LiveEnvironments)
         self._scratch = directory / "scratch"
         self._scratch.mkdir(parents=True, exist_ok=True)
         self._code = CodeStore(directory / "code")
@@ -61,6 +63,7 @@ class Launcher:
         )
         self.trust_store.refresh()
         environment.start(control, theirs, Launch(command, variables, task_root))
+        self._live.add(environment)
         return environment
 
     def _layers(self, configuration: FunctionConfiguration) -> tuple[Path, ...]:

@@ -163,6 +163,8 @@ class _Invocation:
     def _timed_out(self) -> tuple[str, bool]:
         seconds = self._configuration.timeout_seconds
         message = f"RequestId: {self._request_id} Error: Task timed out after {seconds:.2f} seconds"
+        if reasons := self._environment.unanswered:
+            message += f" [local cloud: {'; '.join(reasons)}]"  # AWS's words end before the bracket
         return self._failure("Sandbox.Timedout", message)
 
     def _failure(self, errorType: str, errorMessage: str, **more: Any) -> tuple[str, bool]:  # noqa: N803

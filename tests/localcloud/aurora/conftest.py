@@ -21,6 +21,7 @@ from localcloud.aurora.endpoint import Endpoint, Endpoints, Gate
 from localcloud.aurora.gates import ClusterGate, TokenCheck
 from localcloud.aurora.postgresql_cluster import PostgresqlCluster
 from localcloud.cloud import Cloud
+from localcloud.enforcements import EVERY, Enforcement
 from localcloud.resources import handler
 from localcloud.resources.base import Provisioned, Request
 
@@ -163,7 +164,12 @@ def cloud(passable_directory: Path) -> Iterator[Cloud]:
     directory = Path(tempfile.mkdtemp(dir=passable_directory))
     directory.chmod(0o711)
     with socket.create_server(("127.0.0.1", 0)) as claimed:  # held: no other test's cloud has its addresses
-        cloud = Cloud(port=claimed.getsockname()[1], directory=directory, region=REGION)
+        cloud = Cloud(
+            port=claimed.getsockname()[1],
+            directory=directory,
+            region=REGION,
+            enforcements=EVERY - {Enforcement.NETWORK},  # clusters here stand in no network of their own
+        )
         moto_aurora_seams.install(cloud)
         try:
             yield cloud

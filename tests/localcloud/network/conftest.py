@@ -1,0 +1,205 @@
+"""A real cloud with a cluster, a proxy and a function that tries to reach things."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import textwrap
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.localcloud.server.conftest import server  # noqa: F401 - a fixture
+from tests.localcloud.server.deploying import TRUST, Deployed, ref, resource
+from tests.localcloud.server.machine import Machine
+
+PORT = 15432
+TIMEOUT_SECONDS = 2
+
+
+def attribute(name: str, of: str) -> dict[str, Any]:
+    return {"Fn::GetAtt": [name, of]}
+
+
+def vpc(prefix: str, octet: int) -> dict[str, dict[str, Any]]:
+    """Return a network of two zones, without a route to anywhere else."""
+    parts = {
+        f"{prefix}Vpc": resource(
+            "AWS::EC2::VPC", CidrBlock=f"10.{octet}.0.0/16", EnableDnsHostnames=True, EnableDnsSupport=True
+        )
+    }
+    for number, zone in enumerate("ab", 1):
+        parts[f"{prefix}Subnet{number}"] = resource(
+            "AWS::EC2::Subnet",
+            VpcId=ref(f"{prefix}Vpc"),
+            CidrBlock=f"10.{octet}.{number}.0/24",
+            AvailabilityZone=f"us-east-1{zone}",
+        )
+    return parts
+
+
+def group(vpc_name: str = "Vpc") -> dict[str, Any]:
+    """Return a security group that lets nobody in and nobody out."""
+    nowhere = {"IpProtocol": "icmp", "FromPort": 252, "ToPort": 86, "CidrIp": "255.255.255.255/32"}
+    return resource(
+        "AWS::EC2::SecurityGroup",
+        GroupDescription="closed",
+        VpcId=ref(vpc_name),
+        SecurityGroupEgress=[nowhere],
+    )
+
+
+def flow(source: str, target: str, port: int) -> dict[str, dict[str, Any]]:
+    """Return both rules that a connection between two groups needs."""
+    rule = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port}
+    return {
+        f"{source}To{target}": resource(
+            "AWS::EC2::SecurityGroupEgress",
+            GroupId=ref(source),
+            DestinationSecurityGroupId=ref(target),
+            **rule,
+        ),
+        f"{target}From{source}": resource(
+            "AWS::EC2::SecurityGroupIngress", GroupId=ref(target), SourceSecurityGroupId=ref(source), **rule
+        ),
+    }
+
+
+def function(
+    source: str, *, subnets: list[str] | None, groups: list[str], **properties: Any
+) -> dict[str, Any]:
+    """Return a Python function, in a VPC if subnets are given."""
+    config = {
+        "SubnetIds": [ref(one) for one in subnets or []],
+        "SecurityGroupIds": [ref(one) for one in groups],
+    }
+    return resource(
+        "AWS::Lambda::Function",
+        **{
+            "Runtime": "python3.13",
+            "Handler": "index.handler",
+            "Role": attribute("Role", "Arn"),
+            "Code": {"ZipFile": textwrap.dedent(source)},
+            "Timeout": TIMEOUT_SECONDS,
+            **({"VpcConfig": config} if subnets else {}),
+            **properties,
+        },
+    )
+
+
+PROBE = """
+    import boto3, botocore.config, socket, subprocess, sys
+
+    def handler(event, context):
+        return globals()[event.pop("do")](**event)
+
+    def connect(host, port, patience=None, family=socket.AF_INET):
+        # PostgreSQL's request for TLS, which a server answers with one byte
+        with socket.socket(family) as client:
+            client.settimeout(patience)
+            try:
+                client.connect((host, port))
+                client.sendall(bytes([0, 0, 0, 8, 4, 210, 22, 47]))
+                return client.recv(1).decode()
+            except TimeoutError:
+                return "handled"
+
+    def connect_by_child(host, port):
+        code = "import index, sys; print(index.connect(sys.argv[1], int(sys.argv[2])))"
+        child = subprocess.run([sys.executable, "-c", code, host, str(port)], stdout=-1, text=True)
+        return child.stdout.strip()
+
+    def connect_mapped(host, port):
+        return connect("::ffff:" + host, port, family=socket.AF_INET6)
+
+    def call(service, operation, **arguments):
+        once = botocore.config.Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+        getattr(boto3.client(service, config=once), operation)(**arguments)
+        return "answered"
+"""
+
+
+@dataclass
+class Cell:
+    """A deployed stack, and what its functions reach."""
+
+    server: Machine
+    stack: Deployed
+    ids: dict[str, str]
+    outputs: dict[str, str]
+
+    def probe(self, name: str = "Probe", **event: Any) -> str:
+        """Return what the function says; its error's message when it fails."""
+        answer = self.server.client("lambda").invoke(
+            FunctionName=self.ids[name], Payload=json.dumps(event).encode()
+        )
+        payload = json.load(answer["Payload"])
+        return str(payload["errorMessage"] if "FunctionError" in answer else payload)
+
+    def reach(self, target: str, name: str = "Probe", do: str = "connect", **more: Any) -> str:
+        return self.probe(name, do=do, host=self.outputs[target], port=PORT, **more)
+
+    @contextlib.contextmanager
+    def without(self, group_name: str, direction: str, port: int) -> Iterator[None]:
+        """Take away the rule of a group for a port, for a while."""
+        ec2, group_id = self.server.client("ec2"), self.ids[group_name]
+        described = ec2.describe_security_groups(GroupIds=[group_id])["SecurityGroups"][0]
+        rules = described["IpPermissionsEgress" if direction == "egress" else "IpPermissions"]
+        [rule] = [one for one in rules if one.get("FromPort") == port]
+        getattr(ec2, f"revoke_security_group_{direction}")(GroupId=group_id, IpPermissions=[rule])
+        try:
+            yield
+        finally:
+            getattr(ec2, f"authorize_security_group_{direction}")(GroupId=group_id, IpPermissions=[rule])
+
+
+def cluster(vpc_prefix: str = "") -> dict[str, dict[str, Any]]:
+    return {
+        "Subnets": resource(
+            "AWS::RDS::DBSubnetGroup",
+            DBSubnetGroupDescription="s",
+            SubnetIds=[ref(f"{vpc_prefix}Subnet1"), ref(f"{vpc_prefix}Subnet2")],
+        ),
+        "Cluster": resource(
+            "AWS::RDS::DBCluster",
+            Engine="aurora-postgresql",
+            MasterUsername="shop_admin",
+            MasterUserPassword="a-password-of-a-test",
+            DBSubnetGroupName=ref("Subnets"),
+            VpcSecurityGroupIds=[ref("Database")],
+            Port=PORT,
+        ),
+        "Writer": resource(
+            "AWS::RDS::DBInstance",
+            DBClusterIdentifier=ref("Cluster"),
+            DBInstanceClass="db.t4g.medium",
+            Engine="aurora-postgresql",
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
+def cell(server: Machine) -> Iterator[Cell]:  # noqa: F811
+    """Return a cluster that the group Client may reach, and functions in that group and elsewhere."""
+    server.directory.chmod(0o711)  # for nobody, whom PostgreSQL runs as when we are root
+    stack = Deployed(server, f"s-{uuid.uuid4().hex[:8]}")
+    inside = ["Subnet1", "Subnet2"]
+    ids = stack.deploy(
+        Role=resource("AWS::IAM::Role", AssumeRolePolicyDocument=TRUST),
+        **vpc("", 9),
+        **vpc("Other", 8),
+        Client=group(),
+        Stranger=group("OtherVpc"),
+        Database=group(),
+        **flow("Client", "Database", PORT),
+        **cluster(),
+        Probe=function(PROBE, subnets=inside, groups=["Client"]),
+        Outside=function(PROBE, subnets=None, groups=[]),
+        Elsewhere=function(PROBE, subnets=["OtherSubnet1"], groups=["Stranger"]),
+    )
+    [described] = server.client("rds").describe_db_clusters(DBClusterIdentifier=ids["Cluster"])["DBClusters"]
+    yield Cell(server, stack, ids, {"Cluster": described["Endpoint"]})
+    stack.delete()
