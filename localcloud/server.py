@@ -105,12 +105,15 @@ def _application(cloud: Cloud) -> Callable[[WSGIEnvironment, StartResponse], Ite
     from moto.server import DomainDispatcherApplication, create_backend_app  # noqa: PLC0415 - see serve
 
     from localcloud import moto_seams  # noqa: PLC0415
+    from localcloud.network.api_door import ApiDoor  # noqa: PLC0415
 
     cloudformation = moto_seams.install(cloud)
     cloud.serve(STATUS_PATH, _status_page(cloud, cloudformation))
     apis = DomainDispatcherApplication(create_backend_app)
+    door = ApiDoor(cloud)
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        door.admit(environ)
         page = cloud.page(environ.get("PATH_INFO", ""))
         answer: Iterable[bytes] = (page or apis)(environ, start_response)
         return answer

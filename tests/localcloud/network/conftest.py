@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from tests.localcloud.server.conftest import server  # noqa: F401 - a fixture
+from tests.localcloud.server.conftest import server, stack  # noqa: F401 - fixtures
 from tests.localcloud.server.deploying import TRUST, Deployed, ref, resource
 from tests.localcloud.server.machine import Machine
 
 PORT = 15432
 TIMEOUT_SECONDS = 2
+MASTER, PASSWORD = "shop_admin", "a-password-of-a-test"
 
 
 def attribute(name: str, of: str) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def function(
 
 
 PROBE = """
-    import boto3, botocore.config, socket, subprocess, sys
+    import boto3, botocore.config, socket, subprocess, sys, time
 
     def handler(event, context):
         return globals()[event.pop("do")](**event)
@@ -115,10 +116,20 @@ PROBE = """
     def connect_mapped(host, port):
         return connect("::ffff:" + host, port, family=socket.AF_INET6)
 
+    def sleep(seconds):
+        time.sleep(seconds)
+
     def call(service, operation, **arguments):
         once = botocore.config.Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
         getattr(boto3.client(service, config=once), operation)(**arguments)
         return "answered"
+
+    def call_impatiently(service, operation):
+        once = botocore.config.Config(retries={"total_max_attempts": 1}, read_timeout=0.3)
+        try:
+            getattr(boto3.client(service, config=once), operation)()
+        except Exception as error:
+            return type(error).__name__
 """
 
 
@@ -127,7 +138,6 @@ class Cell:
     """A deployed stack, and what its functions reach."""
 
     server: Machine
-    stack: Deployed
     ids: dict[str, str]
     outputs: dict[str, str]
 
@@ -142,18 +152,22 @@ class Cell:
     def reach(self, target: str, name: str = "Probe", do: str = "connect", **more: Any) -> str:
         return self.probe(name, do=do, host=self.outputs[target], port=PORT, **more)
 
+    def server_log(self) -> str:
+        return next(self.server.directory.glob("localcloud-*/default/server.log")).read_text()
+
     @contextlib.contextmanager
     def without(self, group_name: str, direction: str, port: int) -> Iterator[None]:
-        """Take away the rule of a group for a port, for a while."""
+        """Take away the rules of a group for a port, for a while."""
         ec2, group_id = self.server.client("ec2"), self.ids[group_name]
         described = ec2.describe_security_groups(GroupIds=[group_id])["SecurityGroups"][0]
         rules = described["IpPermissionsEgress" if direction == "egress" else "IpPermissions"]
-        [rule] = [one for one in rules if one.get("FromPort") == port]
-        getattr(ec2, f"revoke_security_group_{direction}")(GroupId=group_id, IpPermissions=[rule])
+        taken = {"GroupId": group_id, "IpPermissions": [one for one in rules if one.get("FromPort") == port]}
+        assert taken["IpPermissions"]
+        getattr(ec2, f"revoke_security_group_{direction}")(**taken)
         try:
             yield
         finally:
-            getattr(ec2, f"authorize_security_group_{direction}")(GroupId=group_id, IpPermissions=[rule])
+            getattr(ec2, f"authorize_security_group_{direction}")(**taken)
 
 
 def cluster(vpc_prefix: str = "") -> dict[str, dict[str, Any]]:
@@ -166,8 +180,9 @@ def cluster(vpc_prefix: str = "") -> dict[str, dict[str, Any]]:
         "Cluster": resource(
             "AWS::RDS::DBCluster",
             Engine="aurora-postgresql",
-            MasterUsername="shop_admin",
-            MasterUserPassword="a-password-of-a-test",
+            MasterUsername=MASTER,
+            MasterUserPassword=PASSWORD,
+            DatabaseName="shop",
             DBSubnetGroupName=ref("Subnets"),
             VpcSecurityGroupIds=[ref("Database")],
             Port=PORT,
@@ -181,25 +196,69 @@ def cluster(vpc_prefix: str = "") -> dict[str, dict[str, Any]]:
     }
 
 
+def proxy() -> dict[str, dict[str, Any]]:
+    return {
+        "Login": resource(
+            "AWS::SecretsManager::Secret",
+            SecretString=json.dumps({"username": MASTER, "password": PASSWORD}),
+        ),
+        "Proxy": resource(
+            "AWS::RDS::DBProxy",
+            DBProxyName="shop-proxy",
+            EngineFamily="POSTGRESQL",
+            RoleArn=attribute("Role", "Arn"),
+            VpcSubnetIds=[ref("Subnet1"), ref("Subnet2")],
+            VpcSecurityGroupIds=[ref("ProxyGroup")],
+            Auth=[{"AuthScheme": "SECRETS", "SecretArn": ref("Login"), "IAMAuth": "DISABLED"}],
+        ),
+        "Targets": {
+            **resource(
+                "AWS::RDS::DBProxyTargetGroup",
+                DBProxyName=ref("Proxy"),
+                TargetGroupName="default",
+                DBClusterIdentifiers=[ref("Cluster")],
+            ),
+            "DependsOn": "Writer",
+        },
+    }
+
+
 @pytest.fixture(scope="module")
 def cell(server: Machine) -> Iterator[Cell]:  # noqa: F811
     """Return a cluster that the group Client may reach, and functions in that group and elsewhere."""
     server.directory.chmod(0o711)  # for nobody, whom PostgreSQL runs as when we are root
-    stack = Deployed(server, f"s-{uuid.uuid4().hex[:8]}")
+    deployed = Deployed(server, f"s-{uuid.uuid4().hex[:8]}")
     inside = ["Subnet1", "Subnet2"]
-    ids = stack.deploy(
+    ids = deployed.deploy(
         Role=resource("AWS::IAM::Role", AssumeRolePolicyDocument=TRUST),
         **vpc("", 9),
         **vpc("Other", 8),
         Client=group(),
         Stranger=group("OtherVpc"),
         Database=group(),
+        ProxyGroup=group(),
+        Endpoint=group(),
         **flow("Client", "Database", PORT),
+        **flow("Client", "ProxyGroup", PORT),
+        **flow("ProxyGroup", "Database", PORT),
+        **flow("Client", "Endpoint", 443),
         **cluster(),
+        **proxy(),
+        Secrets=resource(
+            "AWS::EC2::VPCEndpoint",
+            VpcId=ref("Vpc"),
+            ServiceName="com.amazonaws.us-east-1.secretsmanager",
+            VpcEndpointType="Interface",
+            PrivateDnsEnabled=True,
+            SubnetIds=[ref("Subnet1")],
+            SecurityGroupIds=[ref("Endpoint")],
+        ),
         Probe=function(PROBE, subnets=inside, groups=["Client"]),
         Outside=function(PROBE, subnets=None, groups=[]),
         Elsewhere=function(PROBE, subnets=["OtherSubnet1"], groups=["Stranger"]),
     )
-    [described] = server.client("rds").describe_db_clusters(DBClusterIdentifier=ids["Cluster"])["DBClusters"]
-    yield Cell(server, stack, ids, {"Cluster": described["Endpoint"]})
-    stack.delete()
+    rds = server.client("rds")
+    [described] = rds.describe_db_clusters(DBClusterIdentifier=ids["Cluster"])["DBClusters"]
+    [in_front] = rds.describe_db_proxies(DBProxyName=ids["Proxy"])["DBProxies"]
+    yield Cell(server, ids, {"Cluster": described["Endpoint"], "Proxy": in_front["Endpoint"]})
+    deployed.delete()

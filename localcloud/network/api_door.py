@@ -1,0 +1,98 @@
+"""Before the AWS APIs: a call from a function in a VPC needs a way out of it, or gets no answer."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import select
+import socket
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from localcloud.cloud import Cloud
+from localcloud.network import interfaces, routes
+from localcloud.network.admission import SILENCE_SECONDS, Network
+from localcloud.network.interfaces import Dropped
+from localcloud.network.routes import ServicePath
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
+MOST_HELD = 64
+"""Calls that wait in silence, each on a thread; a further one is disconnected instead."""
+
+_PATH = "localcloud.service_path"
+_SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([^/]+)/([^/]+)/aws4_request")
+_OWN_PAGES = "/localcloud/"
+_ANSWERS = "/localcloud/custom-resource-response/"
+
+
+class Unanswered(ConnectionError):
+    """The connection has ended without an answer: werkzeug says nothing when an application raises this."""
+
+
+class ApiDoor:
+    """Asks of each call whose it is, and whether it finds its way."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._network = Network.of(cloud)
+        self._region = cloud.region
+        self._held = threading.BoundedSemaphore(MOST_HELD)
+
+    def admit(self, environ: WSGIEnvironment) -> None:
+        """Return for a call that gets through, with its way in `environ`; raise Unanswered for one that ends.
+
+        A call without a way is held first: until its client gives up or ends, as when packets are dropped.
+        """
+        if not self._network.enforced:
+            return
+        connection: socket.socket = environ["werkzeug.socket"]
+        caller = self._network.callers.of(connection.getpeername(), connection.getsockname())
+        source = interfaces.of_function(caller.configuration) if caller else None
+        service = _service(environ, self._region)
+        if caller is None or source is None or service is None:
+            return
+        try:
+            environ[_PATH] = routes.path_to_service(source, *service)
+        except Dropped as reason:
+            self._network.refuse(caller, f"{service[0]}: {reason}")
+            self._hold(connection)
+            _disconnect(connection)
+            raise Unanswered from None
+
+    def _hold(self, connection: socket.socket) -> None:
+        if not self._held.acquire(blocking=False):
+            return
+        try:
+            ended = select.poll()
+            ended.register(connection, select.POLLRDHUP)
+            ended.poll(SILENCE_SECONDS * 1000)
+        finally:
+            self._held.release()
+
+
+def service_path(environ: Mapping[str, Any]) -> ServicePath | None:
+    """Return the way that a call took out of a function's VPC; None when it came from elsewhere."""
+    path: ServicePath | None = environ.get(_PATH)
+    return path
+
+
+def _disconnect(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _service(environ: WSGIEnvironment, region: str) -> tuple[str, str] | None:
+    """Return the signing name and region of the service that is called; None when it is none of AWS's."""
+    path = environ.get("PATH_INFO", "")
+    if path.startswith(_ANSWERS):
+        return "s3", region  # on AWS the answer of a custom resource goes to a bucket of CloudFormation's
+    if path.startswith(_OWN_PAGES):
+        return None
+    signed = environ.get("HTTP_AUTHORIZATION") or unquote(environ.get("QUERY_STRING", ""))
+    scope = _SCOPE.search(signed)
+    return (
+        (scope[2], scope[1]) if scope else ("s3", region)
+    )  # only buckets are open to calls without signature
