@@ -1,13 +1,14 @@
-"""What the migrator asks of a database, whatever its engine; aurora/<engine>_migrations.py answers it."""
+"""What the migrator asks of a database, whatever its engine; aurora/<engine>_migrations answers it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from apply_schema.history import Applied
-from apply_schema.migration_files import Migration
+if TYPE_CHECKING:
+    from apply_schema.history import Applied
+    from apply_schema.migration_files import Migration
 
 
 class ScriptRefused(Exception):
@@ -43,36 +44,11 @@ class Script(NamedTuple):
     transactional: bool
 
 
-class DatabaseUnknown(Exception):
-    """No database is named, or not in a way that can be understood."""
+class Planned(NamedTuple):
+    """A pending file and its statements."""
 
-
-class MigrationFailed(Exception):
-    """A run that did not reach its end. What it says was applied stands; the next run goes on from there."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.applied: tuple[str, ...] = ()
-        self.remarks: list[str] = []
-
-    def __str__(self) -> str:
-        return "\n".join([super().__str__(), *self.remarks])
-
-
-class StatementFailed(MigrationFailed):
-    """The database refused a statement; file, line, column and the statement stand in the message."""
-
-
-class LockHeld(MigrationFailed):
-    """Another session kept the migrator's lock for longer than this run would wait; it is named."""
-
-
-class OutOfTime(MigrationFailed):
-    """The deadline came near. What was applied stands, the rest waits for the next run."""
-
-
-class ConnectionLost(MigrationFailed):
-    """The connection broke. What was in flight is rolled back, or found applied by the next run."""
+    migration: Migration
+    script: Script
 
 
 class MigrationDatabase(Protocol):
@@ -82,22 +58,30 @@ class MigrationDatabase(Protocol):
         """Cut a file into statements as this engine's own client does, or raise ScriptRefused."""
 
     def history(self) -> list[Applied]:
-        """Return what is applied, the oldest first: a constant number of queries, without a lock."""
+        """Return what is applied, the oldest first: one query, without a lock."""
 
-    def locked(self, waiting: Callable[[str], None]) -> AbstractContextManager[None]:
+    def locked(self, waiting: Callable[[str], None]) -> AbstractContextManager[LockedDatabase]:
         """Hold the migrator's lock, or raise LockHeld; `waiting` is told who holds it as a wait begins."""
 
-    def apply(self, migration: Migration, script: Script) -> float:
-        """Run one file and record it, both or neither; return the seconds that it took.
+    def close(self) -> None:
+        """End the session, and with it the lock."""
 
-        Nothing that the file does to the session outlives it.
+
+class LockedDatabase(Protocol):
+    """The same session while it holds the lock: only through this can anything be changed."""
+
+    def apply(self, planned: Sequence[Planned]) -> Iterator[float]:
+        """Run each file and record it, both or neither, and yield the seconds that it took.
+
+        Nothing that a file does to the session outlives it. What fails is raised in its place: all files
+        yielded before it stand.
         """
+
+    def rehearse(self, planned: Sequence[Planned]) -> None:
+        """Run the files in one transaction and roll all of it back; raise what an apply would raise."""
 
     def record(self, kind: str, migrations: Sequence[Migration]) -> None:
         """Add rows to the history without running anything, all or none."""
 
     def correct(self, edited: Sequence[Migration], removed: Sequence[Applied]) -> None:
         """Give edited files their new checksums and forget removed ones, all or none."""
-
-    def close(self) -> None:
-        """End the session, and with it the lock."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
 from psycopg2.extensions import parse_dsn
 
-from apply_schema.database import DatabaseUnknown, MigrationDatabase, MigrationFailed
-from aurora import redaction
+from apply_schema.failures import DatabaseUnknown, MigrationFailed
 from aurora.postgresql_migrations import Limits, PostgresqlMigrations
 
 if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from apply_schema.database import MigrationDatabase
     from aurora.deadline import Deadline
 
 _SOURCE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -42,7 +43,7 @@ def open_database(options: argparse.Namespace, variables: Mapping[str, str]) -> 
         return open_by_url(url, variables, limits)
     if options.secret_arn or "DATABASE_ENGINE" in variables:
         # boto3 alone takes longer to import than a whole run with nothing to do
-        from apply_schema import opening_in_aws  # noqa: PLC0415
+        from apply_schema import opening_in_aws
 
         return opening_in_aws.open_database(options.secret_arn, variables, limits)
     raise DatabaseUnknown(
@@ -53,7 +54,7 @@ def open_database(options: argparse.Namespace, variables: Mapping[str, str]) -> 
 def _deadline(seconds: float | None) -> Deadline | None:
     if seconds is None:
         return None
-    from aurora.deadline import Deadline  # noqa: PLC0415 - dataclasses are slow to import, and seldom needed here
+    from aurora.deadline import Deadline
 
     return Deadline.after(seconds)
 
@@ -64,24 +65,33 @@ def open_by_url(url: str, variables: Mapping[str, str], limits: Limits) -> Migra
         raise DatabaseUnknown("the URL's scheme is unknown: expected postgresql://user@host:port/database")
     try:
         parts = parse_dsn(url)
-        redaction.remember(parts.get("password", ""))
-        options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
-        connection = psycopg2.connect(url, **options | _verified_tls(parts, variables))
+        if "password" in parts:
+            from aurora import redaction
+
+            redaction.remember(parts["password"])
+        tls = _verified_tls(parts, variables)
+        connection = psycopg2.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS, **tls)
     except (psycopg2.ProgrammingError, UnicodeError):
         # without `from`: the driver's text repeats the URL, password and all
         raise DatabaseUnknown("the URL is malformed: expected postgresql://user@host:port/database") from None
     except psycopg2.OperationalError as error:
-        raise MigrationFailed(redaction.redact(" ".join(str(error).split()))) from None
+        from aurora.redaction import redact
+
+        raise MigrationFailed(redact(" ".join(str(error).split()))) from None
     return PostgresqlMigrations(connection, limits)
 
 
-def _verified_tls(parts: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+def _verified_tls(parts: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, Any]:
     """Return what makes TLS safe where nothing was said: libpq's own default falls back to plain text."""
     host = parts.get("host") or parts.get("hostaddr") or variables.get("PGHOST", "")
     is_here = host in ("", "localhost", "127.0.0.1", "::1") or host.startswith(("/", "@"))
     if is_here or "sslmode" in parts or "PGSSLMODE" in variables:
         return {}
-    from aurora.trust import ca_file  # noqa: PLC0415 - brings pathlib, which a local run needs for nothing
+    from aurora.failures import CertificateRefused
+    from aurora.trust import ca_file
 
     chosen = parts.get("sslrootcert") or variables.get("PGSSLROOTCERT")
-    return {"sslmode": "verify-full", "sslrootcert": chosen or ca_file(variables.get("CA_BUNDLE"))}
+    try:
+        return {"sslmode": "verify-full", "sslrootcert": chosen or ca_file(variables.get("CA_BUNDLE"))}
+    except CertificateRefused as error:
+        raise MigrationFailed(str(error)) from None

@@ -9,7 +9,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from apply_schema.database import DatabaseUnknown, MigrationDatabase, MigrationFailed
+from apply_schema.database import MigrationDatabase
+from apply_schema.failures import DatabaseUnknown, MigrationFailed
 from aurora import connecting
 from aurora.credentials import PATIENCE
 from aurora.deadline import Deadline

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from apply_schema import migrations
+from apply_schema import corrections, planning
 from apply_schema.history import HistoryRefused
 from apply_schema.migration_files import FilesRefused, read_files
 from aurora.postgresql_migrations import Limits, PostgresqlMigrations
-from tests.database.migrating import exists, history, migrate, write
+from tests.database.migrating import exists, history, migrate, run, write
 
 SCHEMA = Path(__file__).parents[2] / "schema" / "postgresql"
 
@@ -134,32 +135,19 @@ def test_a_malformed_last_file_is_refused_before_the_first_one_runs(empty_databa
     assert not exists(empty_database, "a")
 
 
-def test_nothing_to_do_costs_the_same_queries_for_one_file_as_for_many(empty_database, tmp_path) -> None:
-    queries = {}
+def test_nothing_to_do_is_one_query_for_one_file_as_for_many(empty_database, tmp_path) -> None:
+    log = empty_database.server.directory / "postgresql.log"
+    name = empty_database.name
+    empty_database.server.execute(f"ALTER DATABASE {name} SET log_statement = 'all'")
     for count in (1, 60):
         write(tmp_path, {f"V{n}__a.sql": "SELECT 1;" for n in range(1, count + 1)})
-        migrate(empty_database, tmp_path)
-        with closing(PostgresqlMigrations(empty_database.connect(), Limits())) as session:
-            counted = CountingCursor(session)
-            migrations.apply(session, read_files(tmp_path), report=[].append)
-            queries[count] = counted.count
-    assert queries == {1: 1, 60: 1}
-
-
-class CountingCursor:
-    """Stands between a session and its cursor, and counts what is sent."""
-
-    def __init__(self, session: PostgresqlMigrations) -> None:
-        self.count = 0
-        self._cursor = session._cursor
-        session._cursor = self  # type: ignore[assignment]
-
-    def execute(self, sql: str, parameters: object = None) -> None:
-        self.count += 1
-        self._cursor.execute(sql, parameters)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._cursor, name)
+        assert run(empty_database, "apply", "--directory", tmp_path).stdout.startswith(
+            f"applied {count - 1 or 1}"
+        )
+        before = log.stat().st_size
+        assert run(empty_database, "apply", "--directory", tmp_path).stdout.startswith("up to date")
+        statements = re.findall(r"LOG:  statement: (.*)", log.read_bytes()[before:].decode())
+        assert len(statements) == 1, statements
 
 
 def session_of(database) -> closing[PostgresqlMigrations]:
@@ -172,7 +160,7 @@ def test_repair_accepts_edits_and_forgets_removed_files_and_runs_nothing(empty_d
     write(tmp_path, {"V1__a.sql": "CREATE TABLE a (); -- why"})
     (tmp_path / "V2__b.sql").unlink()
     with session_of(empty_database) as session:
-        repaired = migrations.repair(session, read_files(tmp_path), report=[].append)
+        repaired = corrections.repair(session, read_files(tmp_path), report=[].append)
     assert [entry.name for entry in repaired] == ["V1__a.sql", "V2__b.sql"]
     assert migrate(empty_database, tmp_path).state == "up-to-date"
     assert [name for name, _ in history(empty_database)] == ["V1__a.sql", "V3__c.sql"]
@@ -186,10 +174,10 @@ def test_baseline_records_files_without_running_them_once(empty_database, tmp_pa
     files = read_files(tmp_path)
     with session_of(empty_database) as session:
         with pytest.raises(FilesRefused, match="no file has version 7"):
-            migrations.baseline(session, files, 7, report=[].append)
-        migrations.baseline(session, files, 1, report=[].append)
+            corrections.baseline(session, files, 7, report=[].append)
+        corrections.baseline(session, files, 1, report=[].append)
         with pytest.raises(HistoryRefused, match="history of 1 rows"):
-            migrations.baseline(session, files, 1, report=[].append)
+            corrections.baseline(session, files, 1, report=[].append)
     assert migrate(empty_database, tmp_path).applied == ("V2__b.sql", "R__c.sql")
     assert not exists(empty_database, "a")
     assert history(empty_database)[0] == ("V1__a.sql", "baseline")
@@ -201,7 +189,7 @@ def test_a_dry_run_names_every_statement_and_runs_none(empty_database, tmp_path)
         {"V1__a.sql": "CREATE TABLE a ();\nSELECT 1;", "R__b.sql": "-- migrate: no-transaction\nVACUUM;"},
     )
     with session_of(empty_database) as session:
-        planned = migrations.dry_run(session, read_files(tmp_path))
+        planned = planning.dry_run(session, read_files(tmp_path))
     assert [
         (one.migration.name, len(one.script.statements), one.script.transactional) for one in planned
     ] == [

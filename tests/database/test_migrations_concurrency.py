@@ -13,10 +13,10 @@ import psycopg2
 import pytest
 
 from apply_schema import migrations
-from apply_schema.database import LockHeld, StatementFailed
+from apply_schema.failures import LockHeld, StatementFailed
 from apply_schema.migration_files import read_files
-from aurora.postgresql_migration_lock import LOCK_KEY
 from aurora.postgresql_migrations import Limits, PostgresqlMigrations
+from aurora.postgresql_migrations.lock import LOCK_KEY
 from localcloud.aurora.postgresql_server import PostgresqlServer
 from tests.database.conftest import Database
 from tests.database.migrating import exists, history, migrate, numbered, run, start, write

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from apply_schema import migrations
-from apply_schema.database import ConnectionLost, OutOfTime, StatementFailed
+from apply_schema.failures import ConnectionLost, OutOfTime, StatementFailed
 from apply_schema.migration_files import read_files
 from aurora.deadline import Deadline
 from aurora.postgresql_migrations import Limits, PostgresqlMigrations

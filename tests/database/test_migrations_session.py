@@ -7,10 +7,11 @@ from contextlib import closing
 import pytest
 
 from apply_schema import migrations
-from apply_schema.database import Script, StatementFailed
+from apply_schema.database import Script
+from apply_schema.failures import MigrationFailed, StatementFailed
 from apply_schema.migration_files import read_files
-from aurora.postgresql_migration_lock import LOCK_KEY
 from aurora.postgresql_migrations import Limits, PostgresqlMigrations
+from aurora.postgresql_migrations.lock import LOCK_KEY
 from tests.database.migrating import exists, history, migrate, write
 
 NO_TRANSACTION = "-- migrate: no-transaction\n"
@@ -173,7 +174,7 @@ def test_deferred_constraints_fire_as_the_file_left_its_session_and_leave_nothin
             "V2__b.sql": "CREATE TABLE c (); INSERT INTO b VALUES (7);",
         },
     )
-    with pytest.raises(migrations.MigrationFailed, match=r"V2__b.sql: at its end: ERROR 23503.*b_id_fkey"):
+    with pytest.raises(MigrationFailed, match=r"V2__b.sql: at its end: ERROR 23503.*b_id_fkey"):
         migrate(empty_database, tmp_path)
     assert not exists(empty_database, "c")
     assert len(history(empty_database)) == 1

@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from apply_schema import opening, opening_in_aws
-from apply_schema.database import DatabaseUnknown, MigrationFailed
+from apply_schema.failures import DatabaseUnknown, MigrationFailed
 from aurora import connecting
 from aurora.deadline import Deadline
 from aurora.postgresql_migrations import Limits

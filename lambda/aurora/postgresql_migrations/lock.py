@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from psycopg2 import extensions
 
-from apply_schema.database import LockHeld
+from apply_schema.failures import LockHeld
 
 LOCK_KEY = int.from_bytes(b"migrate1", "big")
 FIRST_POLL_SECONDS = 0.02

@@ -1,21 +1,15 @@
-"""What a run found or did: as text for people, as data for programs."""
+"""Answers of more than a line: how migrations stand, and what an apply would run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from apply_schema.answers import Answer
 
 if TYPE_CHECKING:
+    from apply_schema.database import Planned
     from apply_schema.history import Comparison, Entry
-    from apply_schema.migration_files import Migration
-    from apply_schema.migrations import Outcome, Planned
-
-
-class Answer(NamedTuple):
-    """The same answer twice."""
-
-    text: str
-    data: dict[str, Any]
 
 
 def of_status(comparison: Comparison) -> Answer:
@@ -34,56 +28,43 @@ def of_status(comparison: Comparison) -> Answer:
     )
 
 
-def of_outcome(outcome: Outcome) -> Answer:
-    """Return what an apply did."""
-    version = outcome.schema_version or "none"
-    text = {
-        "applied": f"applied {len(outcome.applied)}; schema version {version}",
-        "up-to-date": f"up to date; schema version {version}",
-        "database-ahead": f"left alone: the database is ahead of these files, at schema version {version}",
-    }[outcome.state]
-    data = {
-        "state": outcome.state,
-        "applied": list(outcome.applied),
-        "schema_version": outcome.schema_version,
-    }
-    return Answer(text, data)
-
-
 def of_plan(planned: Sequence[Planned]) -> Answer:
     """Return what an apply would run, statement by statement."""
-    lines, files = [], []
-    for migration, script in planned:
-        alone = "" if script.transactional else ", without a transaction"
-        lines.append(f"{migration.name} ({len(script.statements)} statements{alone})")
-        lines += [f"  {one.line:>4}  {_first_line(one.text)}" for one in script.statements]
-        files.append(
-            {
-                "name": migration.name,
-                "checksum": migration.checksum,
-                "transactional": script.transactional,
-                "statements": [{"line": one.line, "text": one.text} for one in script.statements],
-            }
-        )
+    lines = [line for one in planned for line in _lines(one)]
     lines.append(f"{len(planned)} pending; nothing was run" if planned else "up to date")
-    return Answer("\n".join(lines), {"state": "pending" if planned else "up-to-date", "pending": files})
+    return Answer("\n".join(lines), _plan_as_data(planned))
 
 
-def of_names(verb: str, names: Sequence[str]) -> Answer:
-    """Return which migrations' history a verb changed."""
-    return Answer("\n".join(f"{verb} {name}" for name in names) or "nothing to do", {verb: list(names)})
+def of_rehearsal(tried: Sequence[Planned], left: Sequence[Planned]) -> Answer:
+    """Return what was run and rolled back, and what could not be tried."""
+    lines = [line for one in [*tried, *left] for line in _lines(one)]
+    if left:
+        lines.append(f"not tried: {', '.join(one.migration.name for one in left)}")
+        lines.append(f"{left[0].migration.name} runs without a transaction, and nothing could undo it")
+    ran = f"{len(tried)} of {len(tried) + len(left)} pending were run and rolled back"
+    lines.append(ran if tried or left else "up to date")
+    data = _plan_as_data([*tried, *left])
+    return Answer("\n".join(lines), data | {"rehearsed": [one.migration.name for one in tried]})
 
 
-def of_files(migrations: Sequence[Migration]) -> Answer:
-    """Return that files alone were looked at, and found well formed."""
-    return Answer(
-        f"{len(migrations)} files are well formed", {"state": "well-formed", "files": len(migrations)}
-    )
+def _lines(planned: Planned) -> list[str]:
+    migration, script = planned
+    alone = "" if script.transactional else ", without a transaction"
+    lines = [f"{migration.name} ({len(script.statements)} statements{alone})"]
+    return lines + [f"  {one.line:>4}  {_first_line(one.text)}" for one in script.statements]
 
 
-def of_error(kind: str, error: Exception) -> Answer:
-    """Return why a run ended early; `kind` is `failed`, `refused` or `usage`."""
-    return Answer(f"{kind}: {error}", {"state": kind, "error": type(error).__name__, "message": str(error)})
+def _plan_as_data(planned: Sequence[Planned]) -> dict[str, Any]:
+    files = [
+        {
+            "name": migration.name,
+            "checksum": migration.checksum,
+            "transactional": script.transactional,
+            "statements": [{"line": one.line, "text": one.text} for one in script.statements],
+        }
+        for migration, script in planned
+    ]
+    return {"state": "pending" if planned else "up-to-date", "pending": files}
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

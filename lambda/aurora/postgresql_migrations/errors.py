@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import psycopg2
 
-from apply_schema.database import Statement, StatementFailed
+from apply_schema.database import Statement
+from apply_schema.failures import StatementFailed
 from aurora.redaction import redact
 
 LONGEST_EXCERPT = 600
