@@ -6,11 +6,8 @@ directory, as any role; the loopback port asks every role for its SCRAM password
 
 from __future__ import annotations
 
-import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,15 +21,10 @@ from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from localcloud.aurora.child_process import kill_with_children, launch
 from localcloud.aurora.postgresql_configuration import ACCESS_RULES, NOT_DURABLE, SUPERUSER, configuration
-from localcloud.aurora.postgresql_programs import (
-    ProgramFailed,
-    Programs,
-    can_enter,
-    unprivileged_account,
-)
+from localcloud.aurora.postgresql_programs import ProgramFailed, Programs
+from localcloud.aurora.server_place import create_directory, free_port, give_away
 
 START_TIMEOUT_SECONDS = 60.0
-_LONGEST_SOCKET_PATH_BYTES = 103  # sun_path: 104 bytes with its final NUL on macOS, 108 on Linux
 _PORT_ATTEMPTS = 20
 
 _STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
@@ -73,7 +65,7 @@ class PostgresqlServer:
         `directory` must not exist yet; if we are root, its parents must be open to `nobody` (mode 0711).
         `durable` survives a crash of the machine too; without it only a crash of the server.
         """
-        _create_directory(directory)
+        create_directory(directory, longest_socket_name=".s.PGSQL.65535")
         with _removed_on_failure(directory) as built:
             programs = Programs.find(major).reachable_in(directory)
             programs.run(
@@ -103,7 +95,7 @@ class PostgresqlServer:
 
         Its settings are the primary's unless `parameters` gives its own.
         """
-        _create_directory(directory)
+        create_directory(directory, longest_socket_name=".s.PGSQL.65535")
         with _removed_on_failure(directory) as built:
             primary.programs.run(
                 "pg_basebackup",
@@ -120,7 +112,7 @@ class PostgresqlServer:
             )
             signal_file = directory / "data" / "standby.signal"
             signal_file.touch()
-            _give_away(signal_file)
+            give_away(signal_file)
             settings = primary._settings if parameters is None else {**primary._durability, **parameters}
             reader = cls(directory, primary.programs, settings, primary=primary)
             built.append(reader)
@@ -161,7 +153,7 @@ class PostgresqlServer:
         if self.is_running:
             return
         for _ in range(_PORT_ATTEMPTS):
-            self.port = self.port or _free_port()
+            self.port = self.port or free_port()
             self._write_configuration()
             length_before = len(self.log)
             command = [self.programs.path("postgres"), "-D", str(self.directory / "data")]
@@ -332,38 +324,3 @@ def _removed_on_failure(directory: Path) -> Iterator[list[PostgresqlServer]]:
             server.stop("immediate")
         shutil.rmtree(directory, ignore_errors=True)
         raise
-
-
-def _create_directory(directory: Path) -> None:
-    socket_path = f"{directory}/.s.PGSQL.65535"
-    if len(os.fsencode(socket_path)) > _LONGEST_SOCKET_PATH_BYTES:
-        raise ProgramFailed(
-            f"{directory}: too long for a Unix socket in it ({len(os.fsencode(socket_path))} bytes, "
-            f"at most {_LONGEST_SOCKET_PATH_BYTES}); use a directory with a shorter path"
-        )
-    directory.mkdir(parents=True, mode=0o700)
-    _give_away(directory)
-    if not can_enter(directory):
-        directory.rmdir()
-        raise ProgramFailed(
-            f"{directory}: PostgreSQL runs as nobody where we are root, and nobody cannot enter there; "
-            "make its parents passable (chmod o+x) or use another directory"
-        )
-
-
-def _give_away(path: Path) -> None:
-    account = unprivileged_account()
-    if account:
-        os.chown(path, account.pw_uid, account.pw_gid)
-
-
-def _free_port() -> int:
-    """A port nobody listens on, below the range from which the kernel serves outgoing connections."""
-    while True:
-        port = random.randrange(10_000, 32_000)  # noqa: S311 - any port will do
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port

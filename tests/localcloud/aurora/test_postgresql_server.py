@@ -216,8 +216,8 @@ def test_an_ordinary_user_runs_it_as_itself(directory):
 def test_a_taken_port_is_not_the_end(directory, server, monkeypatch):
     from localcloud.aurora import postgresql_server
 
-    ports = iter([server.port, server.port, postgresql_server._free_port()])
-    monkeypatch.setattr(postgresql_server, "_free_port", lambda: next(ports))
+    ports = iter([server.port, server.port, postgresql_server.free_port()])
+    monkeypatch.setattr(postgresql_server, "free_port", lambda: next(ports))
     other = initialize(directory / "other")
     try:
         assert other.execute("SELECT 1") == "1"

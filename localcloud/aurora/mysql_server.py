@@ -1,0 +1,370 @@
+"""A real MySQL server with Aurora's roles: created, cloned as a replica, started, stopped.
+
+Two doors lead in. The Unix socket in the server's own directory (mode 0700) trusts `rdsadmin`, and admits to
+the accounts of AWSAuthenticationPlugin whoever may enter that directory. The loopback port asks for passwords
+and admits neither of them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pymysql
+from pymysql.connections import Connection
+
+from localcloud.aurora import mysql_aws_plugin
+from localcloud.aurora.child_process import kill_with_children, launch
+from localcloud.aurora.mysql_packages import Tell, cache_directory, one_at_a_time
+from localcloud.aurora.mysql_programs import MysqlPrograms
+from localcloud.aurora.postgresql_programs import ProgramFailed
+from localcloud.aurora.server_place import create_directory, free_port, give_away
+
+SUPERUSER = "rdsadmin"
+REPLICATION_USER = "rdsrepladmin"
+START_TIMEOUT_SECONDS = 60.0
+_PORT_ATTEMPTS = 20
+
+# Ours whatever the parameter groups say.
+_OURS = {
+    "bind_address": "127.0.0.1",
+    "mysqlx": "OFF",
+    "skip_name_resolve": "ON",  # else 127.0.0.1 passes for localhost, whose rdsadmin has no password
+    "secure_file_priv": "",
+    "gtid_mode": "ON",
+    "enforce_gtid_consistency": "ON",
+    "log_bin": "binlog",
+    "binlog_format": "ROW",
+    "plugin_load_add": f"mysql_clone.so;{mysql_aws_plugin.FILE}",
+    "log_error_verbosity": "2",
+}
+# A laptop's database is rebuilt from its template, so nothing waits for the disk: a commit survives the death
+# of the server, not that of the machine.
+NOT_DURABLE = {
+    "innodb_flush_log_at_trx_commit": "2",
+    "sync_binlog": "0",
+    "innodb_doublewrite": "OFF",
+}
+_DEFAULTS = {"max_connections": "300", "innodb_buffer_pool_size": "128M", "local_infile": "ON"}
+_SMALL_AT_BIRTH = ("--innodb-redo-log-capacity=8M", "--innodb-doublewrite=OFF", "--skip-log-bin")
+
+# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraMySQL.Compare-80-v3.html: what
+# rds_superuser_role may; without the privileges that only Aurora's own server knows.
+_SUPERUSER_ROLE = "rds_superuser_role"
+_PRIVILEGES = (
+    "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, SHOW DATABASES,"
+    " CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, REPLICATION SLAVE, REPLICATION CLIENT, CREATE VIEW,"
+    " SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER, CREATE ROLE, DROP ROLE,"
+    " APPLICATION_PASSWORD_ADMIN, ROLE_ADMIN, XA_RECOVER_ADMIN, CONNECTION_ADMIN"
+)
+_DEFINERS = {True: "SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER", False: "SET_USER_ID"}
+
+
+class MysqlServer:
+    """One server: its directory, its process, its two doors. On Linux it ends when we end."""
+
+    def __init__(
+        self,
+        directory: Path,
+        programs: MysqlPrograms,
+        settings: Mapping[str, str],
+        *,
+        primary: MysqlServer | None = None,
+        replication_password: str | None = None,
+    ) -> None:
+        self.directory = directory
+        self.programs = programs
+        self.port = 0
+        self.is_writer = primary is None
+        self._settings = dict(settings)
+        self._replication_password = replication_password or secrets.token_urlsafe(24)
+        self._server_id = secrets.randbelow(2**32 - 1) + 1
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def initialize(
+        cls,
+        directory: Path,
+        *,
+        master_user: str,
+        master_password: str,
+        database: str | None = None,
+        parameters: Mapping[str, str] | None = None,
+        durable: bool = False,
+        tell: Tell = lambda _: None,
+    ) -> MysqlServer:
+        """A new running writer with Aurora's roles, the master user and, where named, its first database.
+
+        `directory` must not exist yet; if we are root, its parents must be open to `nobody` (mode 0711).
+        `durable` survives a crash of the machine too; without it only a crash of the server.
+        """
+        programs = MysqlPrograms.find(tell)
+        create_directory(directory, longest_socket_name="mysql.sock")
+        server = cls(directory, programs, {**({} if durable else NOT_DURABLE), **(parameters or {})})
+        with _removed_on_failure(server):
+            _copy_pristine(programs, directory / "data")
+            server._make_plugins()
+            server.start(as_user="root")
+            server._create_accounts(master_user, master_password, database)
+        return server
+
+    @classmethod
+    def clone(
+        cls, primary: MysqlServer, directory: Path, parameters: Mapping[str, str] | None = None
+    ) -> MysqlServer:
+        """A running reader that replicates from `primary` and has what was committed there before.
+
+        Its settings are the primary's unless `parameters` gives its own.
+        """
+        create_directory(directory, longest_socket_name="mysql.sock")
+        settings = primary._settings if parameters is None else {**primary._durability, **parameters}
+        reader = cls(
+            directory,
+            primary.programs,
+            settings,
+            primary=primary,
+            replication_password=primary._replication_password,
+        )
+        with _removed_on_failure(reader):
+            primary.execute("CLONE LOCAL DATA DIRECTORY = %s", [str(directory / "data")])
+            reader._make_plugins()
+            reader.start()
+            reader.follow(primary)
+        return reader
+
+    @property
+    def socket_path(self) -> Path:
+        """The Unix socket."""
+        return self.directory / "mysql.sock"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server's process is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        """What the server has logged so far."""
+        path = self.directory / "mysql.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def start(self, *, as_user: str = SUPERUSER) -> None:
+        """Runs and accepts connections at both doors when this returns; a running server stays as it is.
+
+        `as_user` is whom the private door trusts. Raises ProgramFailed with the server's own log when it does
+        not come up.
+        """
+        if self.is_running:
+            return
+        for _ in range(_PORT_ATTEMPTS):
+            self.port = self.port or free_port()
+            length_before = len(self.log)
+            self._process = launch(self._command(), log=self.directory / "mysql.log")
+            if self._becomes_ready(self._process, as_user):
+                return
+            failure = self.log[length_before:]
+            if "Can't start server: Bind on TCP/IP port" not in failure:
+                break
+            self.port = 0  # someone was faster
+        errors = [line.partition("[ERROR]")[2].strip() for line in failure.splitlines() if "[ERROR]" in line]
+        raise ProgramFailed(f"MySQL in {self.directory} did not start: {' '.join(errors) or 'no log'}")
+
+    def stop(self, *, timeout_seconds: float = 30) -> None:
+        """No longer running; its clients are disconnected."""
+        if self._process is None:
+            return
+        if self.is_running:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """The server ends by SIGKILL, as when the power of one machine fails."""
+        if self._process is None:
+            return
+        kill_with_children(self._process)
+        self._process = None
+
+    def remove(self) -> None:
+        """The server is ended without saving anything, and its directory is gone."""
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def execute(
+        self, statement: str, parameters: Sequence[object] | None = None, *, database: str | None = None
+    ) -> str:
+        """The result of a statement run as superuser, as `mysql -N` prints it: tabs between columns."""
+        with closing(self.connect(SUPERUSER, database=database)) as connection, connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            rows = cursor.fetchall()
+        return "\n".join("\t".join("NULL" if value is None else str(value) for value in row) for row in rows)
+
+    def connect(self, user: str, *, password: str = "", database: str | None = None) -> Connection[Any]:
+        """A connection in autocommit mode by the private door: rdsadmin, IAM accounts, or by password."""
+        return pymysql.connect(
+            unix_socket=str(self.socket_path),
+            user=user,
+            password=password,
+            database=database,
+            autocommit=True,
+            charset="utf8mb4",
+            connect_timeout=10,
+        )
+
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """These settings are in force when this returns, after a restart.
+
+        Raises ProgramFailed with the server's words for a bad value; the former settings are then in force.
+        """
+        former = self._settings
+        wanted = {**self._durability, **settings}
+        if wanted == former:
+            return
+        self._settings = wanted
+        was_running = self.is_running
+        self.stop()
+        try:
+            self.start()
+        except ProgramFailed:
+            self._settings = former
+            if was_running:
+                self.start()
+            raise
+
+    def follow(self, primary: MysqlServer) -> None:
+        """A reader replicates from this primary from now on, and takes no writes."""
+        self.is_writer = False
+        with closing(self.connect(SUPERUSER)) as connection, connection.cursor() as cursor:
+            cursor.execute("SET GLOBAL super_read_only = ON")
+            cursor.execute("STOP REPLICA")
+            cursor.execute(
+                "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = %s,"
+                " SOURCE_USER = %s, SOURCE_PASSWORD = %s, SOURCE_AUTO_POSITION = 1,"
+                " GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 86400",
+                [primary.port, REPLICATION_USER, self._replication_password],
+            )
+            cursor.execute("START REPLICA")
+
+    def promote(self) -> None:
+        """A reader takes writes from now on, once it has applied what it received; a writer stays one."""
+        if self.is_writer:
+            return
+        with closing(self.connect(SUPERUSER)) as connection, connection.cursor() as cursor:
+            cursor.execute("STOP REPLICA IO_THREAD")
+            cursor.execute(
+                "SELECT WAIT_FOR_EXECUTED_GTID_SET(RECEIVED_TRANSACTION_SET, 30)"
+                " FROM performance_schema.replication_connection_status"
+            )
+            if cursor.fetchone() == (1,):
+                raise ProgramFailed(f"MySQL in {self.directory} did not apply what it received within 30 s")
+            cursor.execute("STOP REPLICA")
+            cursor.execute("RESET REPLICA ALL")
+            cursor.execute("SET GLOBAL super_read_only = OFF")
+            cursor.execute("SET GLOBAL read_only = OFF")
+        self.is_writer = True
+
+    def wait_for(self, writer: MysqlServer, *, timeout_seconds: float = 30) -> bool:
+        """Whether this reader has everything within the time that the writer has committed by now."""
+        position = writer.execute("SELECT @@GLOBAL.gtid_executed")
+        waited = self.execute("SELECT WAIT_FOR_EXECUTED_GTID_SET(%s, %s)", [position, timeout_seconds])
+        return waited == "0"
+
+    @property
+    def _durability(self) -> dict[str, str]:
+        return {name: self._settings[name] for name in NOT_DURABLE if name in self._settings}
+
+    def _command(self) -> list[str]:
+        own = {
+            "datadir": str(self.directory / "data"),
+            "socket": str(self.socket_path),
+            "pid_file": str(self.directory / "mysql.pid"),
+            "plugin_dir": str(self.directory / "plugins"),
+            "tmpdir": str(self.directory),
+            "port": str(self.port),
+            "server_id": str(self._server_id),
+            "report_host": self.directory.name,
+            "super_read_only": "OFF" if self.is_writer else "ON",
+        }
+        settings = {**_DEFAULTS, **self._settings, **_OURS, **own}
+        options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+        return [*self.programs.mysqld, "--no-defaults", *self.programs.server_options, *options]
+
+    def _make_plugins(self) -> None:
+        """MySQL reads plugins from one directory only: links to its own, and ours."""
+        plugins = self.directory / "plugins"
+        plugins.mkdir(mode=0o755)
+        for library in self.programs.plugin_directory.glob("*.so"):
+            (plugins / library.name).symlink_to(library)
+        mysql_aws_plugin.make(self.programs.plugin_directory, plugins)
+
+    def _create_accounts(self, master_user: str, master_password: str, database: str | None) -> None:
+        """Aurora's accounts: rdsadmin in root's place, the role of the master user, and its user."""
+        newer = tuple(map(int, self.programs.version.split(".")[:2])) >= (8, 3)
+        with closing(self.connect("root")) as connection, connection.cursor() as cursor:
+            cursor.execute(f"RENAME USER root@localhost TO {SUPERUSER}@localhost")
+            cursor.execute(f"CREATE ROLE {_SUPERUSER_ROLE}")
+            for privileges in (_PRIVILEGES, _DEFINERS[newer]):
+                cursor.execute(f"GRANT {privileges} ON *.* TO {_SUPERUSER_ROLE} WITH GRANT OPTION")
+            cursor.execute("CREATE USER %s@'%%' IDENTIFIED BY %s", [master_user, master_password])
+            cursor.execute(f"GRANT {_SUPERUSER_ROLE} TO %s@'%%' WITH ADMIN OPTION", [master_user])
+            cursor.execute(f"SET DEFAULT ROLE {_SUPERUSER_ROLE} TO %s@'%%'", [master_user])
+            cursor.execute(
+                f"CREATE USER {REPLICATION_USER}@'127.0.0.1' IDENTIFIED BY %s", [self._replication_password]
+            )
+            cursor.execute(f"GRANT REPLICATION SLAVE ON *.* TO {REPLICATION_USER}@'127.0.0.1'")
+            if database is not None:
+                cursor.execute(f"CREATE DATABASE `{database.replace('`', '``')}`")
+
+    def _becomes_ready(self, process: subprocess.Popen[bytes], user: str) -> bool:
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                self.connect(user).close()
+            except pymysql.OperationalError:
+                time.sleep(0.01)
+            else:
+                return True
+        self.kill()
+        return False
+
+
+def _copy_pristine(programs: MysqlPrograms, directory: Path) -> None:
+    """A data directory as mysqld --initialize makes it; made once per version, for that takes two seconds."""
+    cache = cache_directory()
+    pristine = cache / f"pristine-{programs.version}"
+    with one_at_a_time(cache / "lock"):
+        if not pristine.is_dir():
+            made = directory.with_name("pristine")
+            options = (*programs.server_options, *_SMALL_AT_BIRTH, f"--datadir={made}")
+            programs.run([*programs.mysqld, "--no-defaults", "--initialize-insecure", *options])
+            (made / "auto.cnf").unlink()  # each server gets an identity of its own
+            partial = cache / f"partial-{programs.version}"
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(made, partial)
+            partial.rename(pristine)
+            shutil.rmtree(made)
+    shutil.copytree(pristine, directory)
+    for root, directories, files in os.walk(directory):
+        for name in (".", *directories, *files):
+            give_away(Path(root) / name)
+
+
+@contextmanager
+def _removed_on_failure(server: MysqlServer) -> Iterator[None]:
+    """What was built so far goes when the building fails."""
+    try:
+        yield
+    except BaseException:
+        server.remove()
+        raise

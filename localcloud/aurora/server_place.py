@@ -1,0 +1,49 @@
+"""Where a database server lives: its directory, its files' owner, its port."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from pathlib import Path
+
+from localcloud.aurora.postgresql_programs import ProgramFailed, can_enter, unprivileged_account
+
+_LONGEST_SOCKET_PATH_BYTES = 103  # sun_path: 104 bytes with its final NUL on macOS, 108 on Linux
+
+
+def create_directory(directory: Path, *, longest_socket_name: str) -> None:
+    """Make a directory that the servers' account alone may enter, fit for a Unix socket of this name."""
+    length = len(os.fsencode(directory / longest_socket_name))
+    if length > _LONGEST_SOCKET_PATH_BYTES:
+        raise ProgramFailed(
+            f"{directory}: too long for a Unix socket in it ({length} bytes, "
+            f"at most {_LONGEST_SOCKET_PATH_BYTES}); use a directory with a shorter path"
+        )
+    directory.mkdir(parents=True, mode=0o700)
+    give_away(directory)
+    if not can_enter(directory):
+        directory.rmdir()
+        raise ProgramFailed(
+            f"{directory}: database servers run as nobody where we are root, and nobody cannot enter there; "
+            "make its parents passable (chmod o+x) or use another directory"
+        )
+
+
+def give_away(path: Path) -> None:
+    """Let the account that servers run as own this file, where that is not ourselves."""
+    account = unprivileged_account()
+    if account:
+        os.chown(path, account.pw_uid, account.pw_gid)
+
+
+def free_port() -> int:
+    """A port nobody listens on, below the range from which the kernel serves outgoing connections."""
+    while True:
+        port = random.randrange(10_000, 32_000)  # noqa: S311 - any port will do
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
