@@ -12,12 +12,12 @@ from localcloud.cloud import Cloud
 from localcloud.enforcements import Enforcement
 from localcloud.functions.environment import ExecutionEnvironment
 from localcloud.functions.live import LiveEnvironments
-from localcloud.network import interfaces, security_groups
+from localcloud.network import interfaces, routes, security_groups
 from localcloud.network.callers import Callers, SocketAddress, unenforceable
 from localcloud.network.interfaces import Dropped, Interface
 
 SILENCE_SECONDS = 127.0
-"""After that long without an answer Linux gives a connection up: tcp_syn_retries of 6, tcp(7)."""
+"""So long Linux waits for an answer: 1 + 2 + 4 … + 64 s (tcp_syn_retries, tcp(7))."""
 
 MOST_REMEMBERED = 1000
 
@@ -111,4 +111,5 @@ def _check_from_outside(target: Interface, port: int) -> None:
         raise Dropped(
             f"the function has no VpcConfig, so it has no route to private addresses of {target.vpc_id}"
         )
+    routes.require_open_subnets(target)
     security_groups.enter(target, security_groups.Peer((security_groups.ANYWHERE,)), port)

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from moto.ec2.models import EC2Backend, ec2_backends
-from moto.rds.models import rds_backends
+from moto.rds.models import DBInstanceClustered, rds_backends
 
 from localcloud.functions.configuration import FunctionConfiguration
 
@@ -56,7 +56,7 @@ def of_cluster(account: str, region: str, identifier: str) -> Interface | None:
     public = any(
         instance.publicly_accessible
         for instance in rds.databases.values()
-        if instance.db_cluster_identifier == identifier
+        if isinstance(instance, DBInstanceClustered) and instance.db_cluster_identifier == identifier
     )
     return interface(ec2, identifier, subnets, record.vpc_security_group_ids, public=public)
 

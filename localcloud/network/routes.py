@@ -97,6 +97,13 @@ def _through(source: Interface, endpoint: Any | None) -> ServicePath:
     return ServicePath(source.vpc_id, address, endpoint.id, endpoint.policy_document)
 
 
+def require_open_subnets(target: Interface) -> None:
+    """Let the internet in where every subnet has a route to an internet gateway; else Dropped."""
+    for subnet_id in target.addresses:
+        if not _is_public(target, subnet_id):
+            raise Dropped(f"{subnet_id} has no route to an internet gateway")
+
+
 def _takes_the_name(source: Interface, endpoint: Any) -> bool:
     """Whether the service's name leads to this endpoint inside of the VPC."""
     hostnames = _is_on(source.ec2.get_vpc(source.vpc_id).enable_dns_hostnames)
@@ -144,7 +151,7 @@ def _require_internet(source: Interface, table: Any, subnet_id: str, public: Pee
     route = _route(table, public)
     if route is None:
         raise Dropped(f"{here} has no route to the internet")
-    if (route.gateway_id or "").startswith("igw-"):
+    if _is_internet_gateway(route):
         raise Dropped(
             f"{here} leads to {route.gateway_id}: a function has no public address to go there with"
         )
@@ -155,9 +162,17 @@ def _require_internet(source: Interface, table: Any, subnet_id: str, public: Pee
 def _require_way_out(source: Interface, nat: Any) -> None:
     if nat.id not in source.ec2.nat_gateways or nat.connectivity_type != "public":
         raise Dropped(f"{nat.id} is no public NAT gateway")
-    route = _route(_route_table(source, nat.subnet_id), Peer((ANYWHERE,)))
-    if route is None or not (route.gateway_id or "").startswith("igw-"):
+    if not _is_public(source, nat.subnet_id):
         raise Dropped(f"{nat.id} stands in {nat.subnet_id}, which has no route to an internet gateway")
+
+
+def _is_public(of_vpc: Interface, subnet_id: str) -> bool:
+    route = _route(_route_table(of_vpc, subnet_id), Peer((ANYWHERE,)))
+    return route is not None and _is_internet_gateway(route)
+
+
+def _is_internet_gateway(route: Any) -> bool:
+    return (route.gateway_id or "").startswith("igw-")
 
 
 def _route(table: Any, peer: Peer) -> Any | None:
