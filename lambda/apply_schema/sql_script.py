@@ -33,11 +33,14 @@ _ESCAPED_STRING = rf"{_ESCAPED_BODY}(?:{_NEXT_LINE}{_ESCAPED_BODY})*+"
 
 
 def _tokens(unprefixed_string: str) -> re.Pattern[str]:
-    """Return one token per match; the group's name is the token's kind. Every character matches something."""
+    """Return one token per match, behind any space; the group's name is the token's kind.
+
+    Every character but space matches something: no match is the end.
+    """
     return re.compile(
         rf"""
-          (?P<space>    {_SPACE}++ )
-        | (?P<remark>   --[^\n\r]*+ )
+        {_SPACE}*+ (?:
+          (?P<remark>   --[^\n\r]*+ )
         | (?P<comment>  /\* )
         | (?P<quoted>   [eE]{_ESCAPED_STRING} | [bBxX]{_PLAIN_STRING} | [uU]&{_PLAIN_STRING}
                       | {unprefixed_string} | (?:[uU]&)?"[^"]*+(?:""[^"]*+)*+" )
@@ -50,6 +53,7 @@ def _tokens(unprefixed_string: str) -> re.Pattern[str]:
         | (?P<close>    \) )
         | (?P<command>  \\ )
         | (?P<other>    . )
+        )
         """,
         re.VERBOSE | re.DOTALL,
     )
@@ -92,20 +96,18 @@ class _Reader:
     def read(self) -> Script:
         position = 0
         while token := self._tokens.match(self._text, position):
-            kind = token.lastgroup
-            position = token.end()
-            if kind == "space":
-                continue
+            kind = token.lastgroup or ""
+            start, position = token.span(kind)
             if kind == "remark":
-                self._remark(token)
+                self._remark(start, token[kind])
             elif kind == "comment":
-                position = self._after_comment(token.start())
+                position = self._after_comment(start)
             elif kind == "command":
-                position = self._after_command(token.start())
+                position = self._after_command(start)
             elif kind == "end":
-                position = self._end_statement(token.start())
+                position = self._end_statement(start)
             else:
-                position = self._within_statement(kind, token)
+                position = self._within_statement(kind, start, token[kind])
         self._end_statement(len(self._text))
         return Script(tuple(self._statements), self._transactional)
 
@@ -123,22 +125,22 @@ class _Reader:
         self._part_words: list[str] = []
         self._part_in_block = self._blocks > 0
 
-    def _within_statement(self, kind: str | None, token: re.Match[str]) -> int:
+    def _within_statement(self, kind: str, start: int, token: str) -> int:
         if self._start is None:
-            self._start = token.start()
+            self._start = start
         if self._part_start is None:
-            self._part_start = token.start()
+            self._part_start = start
         if kind == "word":
-            self._word(token.group().lower())
+            self._word(token.lower())
         elif kind == "open":
             self._parentheses += 1
         elif kind == "close":
             self._parentheses = max(0, self._parentheses - 1)
         elif kind == "dollar":
-            return self._after_dollar_quote(token)
+            return self._after_dollar_quote(start, token)
         elif kind == "endless":
-            raise self._refused(token.start(), f"the {token.group()} opened here is never closed")
-        return token.end()
+            raise self._refused(start, f"the {token} opened here is never closed")
+        return start + len(token)
 
     def _word(self, word: str) -> None:
         if len(self._part_words) < _WORDS_THAT_TELL:
@@ -207,18 +209,18 @@ class _Reader:
             raise self._refused(position - 1, r"the data of COPY … FROM STDIN end with no line `\.`")
         return self._text[data_start : end.start()], end.end()
 
-    def _remark(self, token: re.Match[str]) -> None:
-        directive = _DIRECTIVE.fullmatch(token.group())
+    def _remark(self, start: int, text: str) -> None:
+        directive = _DIRECTIVE.fullmatch(text)
         if directive is None:
             return
         if directive[1] != _NO_TRANSACTION:
             reason = f"`migrate: {directive[1]}` is unknown: expected `migrate: {_NO_TRANSACTION}`"
-            raise self._refused(token.start(), reason)
+            raise self._refused(start, reason)
         if self._statements or self._start is not None:
             reason = (
                 f"`migrate: {_NO_TRANSACTION}` holds for the whole file: put it before the first statement"
             )
-            raise self._refused(token.start(), reason)
+            raise self._refused(start, reason)
         self._transactional = False
 
     def _after_comment(self, start: int) -> int:
@@ -231,11 +233,11 @@ class _Reader:
             position = mark.end()
         return position
 
-    def _after_dollar_quote(self, token: re.Match[str]) -> int:
-        end = self._text.find(token.group(), token.end())
+    def _after_dollar_quote(self, start: int, quote: str) -> int:
+        end = self._text.find(quote, start + len(quote))
         if end < 0:
-            raise self._refused(token.start(), f"the {token.group()} opened here is never closed")
-        return end + len(token.group())
+            raise self._refused(start, f"the {quote} opened here is never closed")
+        return end + len(quote)
 
     def _after_command(self, start: int) -> int:
         guard = _DUMP_GUARD.match(self._text, start)

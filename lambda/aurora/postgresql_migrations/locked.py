@@ -49,7 +49,7 @@ class LockedPostgresql:
         """Run and record each file: in parcels where that is safe, what is left statement by statement."""
         session = self._session
         self._create_history()
-        for parcel in parcels(session, planned):
+        for parcel in parcels(planned):
             done = []
             if len(parcel) > 1:
                 with session.failing_as(parcel[0].migration.name):
