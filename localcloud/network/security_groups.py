@@ -20,11 +20,12 @@ ANYWHERE = IPv4Network("0.0.0.0/0")
 
 @dataclass(frozen=True)
 class Peer:
-    """The other end of a connection, by everything that a rule can name it by."""
+    """The other end of a connection: where it may be, and what rules can name it by beside its addresses."""
 
     networks: tuple[IPv4Network, ...]
     groups: tuple[str, ...] = ()
     prefix_list: str | None = None
+    """What AWS calls these networks; for people."""
 
     def __str__(self) -> str:
         """Return it as a refusal names it."""
@@ -55,7 +56,7 @@ def enter(target: Interface, peer: Peer, port: int) -> None:
 
 def _allow(side: Interface, direction: str, peer: Peer, port: int) -> bool:
     rules = [rule for rule in _rules(side.ec2, side.security_groups, direction) if _is_for(rule, port)]
-    if any(_names(rule, peer) for rule in rules):
+    if any(rule.source_group.get("GroupId") in peer.groups for rule in rules):
         return True
     allowed = [network for rule in rules for network in _networks(side.ec2, rule)]
     return all(any(network.subnet_of(one) for one in allowed) for network in peer.networks)
@@ -72,13 +73,6 @@ def _is_for(rule: Any, port: int) -> bool:
     if rule.ip_protocol == "-1":
         return True
     return bool(rule.ip_protocol == "tcp" and rule.from_port <= port <= rule.to_port)
-
-
-def _names(rule: Any, peer: Peer) -> bool:
-    """Whether the rule names the peer itself: a group that it is in, or the list of its addresses."""
-    if rule.prefix_list_id is not None and rule.prefix_list_id == peer.prefix_list:
-        return True
-    return rule.source_group.get("GroupId") in peer.groups
 
 
 def _networks(ec2: EC2Backend, rule: Any) -> Iterator[IPv4Network]:

@@ -31,7 +31,7 @@ class Instance(Handler):
     supported: ClassVar[frozenset[str] | None] = frozenset(
         {
             "AvailabilityZone", "DBClusterIdentifier", "DBInstanceClass", "DBInstanceIdentifier",
-            "DBParameterGroupName", "Engine", "PromotionTier", "Tags",
+            "DBParameterGroupName", "Engine", "PromotionTier", "PubliclyAccessible", "Tags",
         }
     )  # fmt: skip
     no_local_effect: ClassVar[frozenset[str]] = frozenset(
@@ -41,7 +41,7 @@ class Instance(Handler):
             "CopyTagsToSnapshot", "DatabaseInsightsMode", "DBSubnetGroupName", "DeleteAutomatedBackups",
             "EnableCloudwatchLogsExports", "EnablePerformanceInsights", "EngineVersion", "LicenseModel",
             "MonitoringInterval", "MonitoringRoleArn", "NetworkType", "PerformanceInsightsKMSKeyId",
-            "PerformanceInsightsRetentionPeriod", "PreferredMaintenanceWindow", "PubliclyAccessible",
+            "PerformanceInsightsRetentionPeriod", "PreferredMaintenanceWindow",
             "StorageEncrypted", "StorageType",
         }
     )  # fmt: skip

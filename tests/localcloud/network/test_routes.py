@@ -125,6 +125,12 @@ def test_an_endpoint_of_another_vpc_does_not(world):
     assert "has no endpoint" in world.reason()
 
 
+def test_a_deleted_endpoint_does_not(world):
+    endpoint, _ = world.endpoint()
+    world.ec2.delete_vpc_endpoints([endpoint.id])  # moto goes on listing it
+    assert "has no endpoint" in world.reason()
+
+
 def test_endpoints_have_names_of_their_own(world):
     endpoint, _ = world.endpoint("ecr.api")
     assert world.path("ecr").endpoint_id == endpoint.id
