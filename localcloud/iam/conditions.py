@@ -50,7 +50,7 @@ class Clause:
 
     def holds(self, context: Context) -> bool:
         """Tell whether the request's values are as the policy wants them."""
-        values = self._values(context.get(self.key))
+        values = self._values(context)
         if self.quantifier is Quantifier.ALL:
             return all(self._fits(value, context) for value in values)
         if not values:
@@ -67,10 +67,9 @@ class Clause:
     def _matches(self, value: str, context: Context) -> bool:
         return any(compare(value, context) for compare in self.comparisons)
 
-    def _values(self, value: str | Sequence[str] | None) -> Sequence[str]:
-        """Return the values. To the set operators empty texts are no values ("a null data set")."""
-        values = () if value is None else (value,) if isinstance(value, str) else value
-        return values if self.quantifier is Quantifier.NONE else [value for value in values if value]
+    def _values(self, context: Context) -> Sequence[str]:
+        values = _of_key(context, self.key)
+        return values if self.quantifier is Quantifier.NONE else _not_null(values)
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,8 @@ class Null:
     wanted: frozenset[bool]
 
     def holds(self, context: Context) -> bool:
-        """Tell whether the key is there or missing, as the policy wants it. An empty list is no value."""
-        value = context.get(self.key)
-        return (value is None or (not isinstance(value, str) and not value)) in self.wanted
+        """Tell whether the key is missing or there, as the policy wants it."""
+        return (not _not_null(_of_key(context, self.key))) in self.wanted
 
 
 @dataclass(frozen=True)
@@ -106,6 +104,16 @@ class Condition:
     def holds(self, context: Context) -> bool:
         """Tell whether the request meets the condition."""
         return all(clause.holds(context) for clause in self.clauses)
+
+
+def _of_key(context: Context, key: str) -> Sequence[str]:
+    value = context.get(key, ())
+    return (value,) if isinstance(value, str) else value
+
+
+def _not_null(values: Sequence[str]) -> Sequence[str]:
+    """Return the values that are not empty: an empty text is null to Null and to the set operators."""
+    return [value for value in values if value]
 
 
 def _clause(name: str, key: str, values: Iterable[str], variables: bool) -> Clause | Null:

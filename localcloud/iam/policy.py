@@ -200,7 +200,7 @@ def _condition(element: Any, *, variables: bool) -> Condition:
     try:
         return Condition.parse(operators, variables=variables)
     except UnknownOperator as error:
-        raise MalformedPolicy(f"Invalid Condition type : {error}") from None
+        raise _syntax(f"Invalid Condition type : {error}") from None
 
 
 def _either(element: Mapping[str, Any], name: str) -> str | None:
