@@ -13,7 +13,7 @@ from localcloud.enforcements import Enforcement
 from localcloud.functions.environment import ExecutionEnvironment
 from localcloud.functions.live import LiveEnvironments
 from localcloud.network import interfaces, routes, security_groups
-from localcloud.network.callers import Callers, SocketAddress, unenforceable
+from localcloud.network.callers import Callers, Gone, SocketAddress, unenforceable
 from localcloud.network.interfaces import Dropped, Interface
 
 SILENCE_SECONDS = 127.0
@@ -65,7 +65,10 @@ class Network:
         """Return who decides about connections to a database endpoint; None when all get through."""
 
         def admits(client: SocketAddress, here: SocketAddress) -> bool:
-            caller = self.callers.of(client, here)
+            try:
+                caller = self.callers.of(client, here)
+            except Gone:
+                return False
             target = locate() if caller else None
             if caller is None or target is None:
                 return True

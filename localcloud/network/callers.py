@@ -32,6 +32,10 @@ _INODE = struct.Struct("=68xI")  # inet_diag_msg up to its inode
 _PATIENCE_SECONDS = 1.0
 
 
+class Gone(ConnectionError):
+    """The connection has ended before anybody could ask whose it is."""
+
+
 class Callers:
     """Finds the execution environment that a connection comes from."""
 
@@ -39,13 +43,16 @@ class Callers:
         self._live = live
 
     def of(self, client: SocketAddress, here: SocketAddress) -> ExecutionEnvironment | None:
-        """Return the function's environment that opened `client` to `here`; None for everybody else's."""
+        """Return the function's environment that opened `client` to `here`; None for everybody else's.
+
+        Gone when the connection has ended.
+        """
         environments = self._live.all()
         if not environments:
             return None
         inode = socket_inode(client, here)
         if inode is None:
-            return None  # gone already
+            raise Gone
         link = f"socket:[{inode}]"
         # nearly always it is the function itself; whoever it started is looked at only when it is not
         for environment in environments:

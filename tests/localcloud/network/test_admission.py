@@ -1,6 +1,7 @@
 """The decision at a database endpoint and before the AWS APIs, without processes behind it."""
 
 import http.client
+import os
 import socket
 import threading
 import time
@@ -194,3 +195,35 @@ def test_an_endpoint_gives_a_silent_connection_up_too(monkeypatch):
         assert 0.25 < time.monotonic() - began < 5
     finally:
         endpoints.close()
+
+
+def test_a_connection_that_ended_before_anybody_asked_is_nobodys(tmp_path, monkeypatch):
+    live = SimpleNamespace(all=lambda: [SimpleNamespace(process_id=os.getpid())])
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as client:
+        client.connect(server.getsockname())
+        ends = client.getsockname(), client.getpeername()
+        assert callers.Callers(live).of(*ends).process_id == os.getpid()
+        client.close()
+        with pytest.raises(callers.Gone):
+            callers.Callers(live).of(*ends)
+    network = network_of(tmp_path, monkeypatch)
+
+    def gone(*_):
+        raise callers.Gone
+
+    monkeypatch.setattr(network.callers, "of", gone)
+    assert not admitted(network, None)
+
+
+def test_a_key_of_somebody_else_is_asked_about_once(held_api, monkeypatch):
+    _, door = held_api
+    asked = []
+    monkeypatch.setattr(door._network.callers, "of", lambda *ends: asked.append(ends))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as own,
+    ):
+        for key in ("ASIA1", "ASIA1", "ASIA2", None, None):
+            credential = f"AWS4-HMAC-SHA256 Credential={key}/20261121/us-east-1/kms/aws4_request, …"
+            door.admit({"werkzeug.socket": own, **({"HTTP_AUTHORIZATION": credential} if key else {})})
+    assert len(asked) == 4, "each key once, and whoever signs nothing each time"
