@@ -8,6 +8,8 @@ SHELL := /bin/bash
 DEPLOYMENT ?= dev
 NAME ?=
 SEED_FILE ?=
+VERB ?= status
+OPTIONS ?=
 TESTS ?= tests
 
 # The newest Python that is here and new enough; override with PYTHON=/path/to/python3.
@@ -17,7 +19,8 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 OPERATE := $(RUN) -m operate
 
-.PHONY: help setup local local-status local-destroy test check format synth deploy destroy smoke bench clean
+.PHONY: help setup local local-status local-destroy test check format synth deploy destroy smoke migrations \
+	bench clean
 
 help:  ## list the verbs
 	@echo "usage: make VERB [VARIABLE=value ...]"
@@ -74,6 +77,9 @@ destroy: setup  ## take a deployment away from AWS             DEPLOYMENT=name [
 
 smoke: setup  ## run the smoke test again                      DEPLOYMENT=name (local too)
 	@$(OPERATE) smoke --deployment "$(DEPLOYMENT)" $(if $(NAME),--name "$(NAME)")
+
+migrations: setup  ## run the migrator where the database is      DEPLOYMENT=name VERB=status [OPTIONS=--json]
+	@$(OPERATE) migrations "$(VERB)" --deployment "$(DEPLOYMENT)" $(if $(NAME),--name "$(NAME)") $(OPTIONS)
 
 bench: setup  ## measure against the floors, in one run
 	@$(RUN) -m bench

@@ -3,11 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from operate import aws, local
+from operate import aws, local, migrations
 from operate.cdk import CdkFailed
 from operate.deployment import DEFAULT_CLOUD, Deployment
 from operate.local_cloud import LocalCloud, LocalCloudFailed
@@ -31,8 +32,13 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     if options.verb == "local":
         return _run_local(options, console)
     deployment = Deployment(
-        kind=options.deployment, name=options.name, seed_file=options.seed_file, cloud=options.cloud
+        kind=options.deployment,
+        name=options.name,
+        seed_file=getattr(options, "seed_file", None),
+        cloud=options.cloud,
     )
+    if options.verb == "migrations":
+        return migrations.run(console, deployment, _order(options), as_json=options.json)
     verbs = {
         "synth": aws.synth,
         "deploy": aws.deploy,
@@ -50,6 +56,14 @@ def _run_local(options: argparse.Namespace, console: Console) -> int:
     return local.status(console, cloud) if options.action == "status" else local.down(console, cloud)
 
 
+def _order(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the migrator's function is sent: the verb, and what was given beside it."""
+    given = {name: getattr(options, name) for name in ("allow_late", "rehearse", "version")}
+    return {"verb": options.action} | {
+        name: value for name, value in given.items() if value not in (None, False)
+    }
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m operate", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -58,6 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     on_this_machine.add_argument(
         "--seed-file", type=Path, help="CSV or CSV.gz of invoice lines; default: a small sample"
     )
+    migrator = verbs.add_parser("migrations", help="run a verb of the migrator where the database is")
+    migrator.add_argument("action", choices=migrations.VERBS)
+    migrator.add_argument("--json", action="store_true", help="answer in JSON")
+    migrator.add_argument("--allow-late", action="store_true", help="take files inserted before applied ones")
+    migrator.add_argument("--rehearse", action="store_true", help="dry-run: run it, and roll it back")
+    migrator.add_argument("--version", type=int, help="baseline: the last version that is there")
+    _add_deployment(migrator)
     for verb, text in {
         "synth": "write the templates; needs no account",
         "deploy": "deploy to AWS",
@@ -66,14 +87,18 @@ def _parser() -> argparse.ArgumentParser:
         "password": "print the administrator's password into a pipe",
     }.items():
         on_aws = verbs.add_parser(verb, help=text)
-        on_aws.add_argument("--deployment", required=True, help="local, dev, ephemeral or production")
-        on_aws.add_argument("--name", default="", help="of an ephemeral deployment, for example pr-42")
+        _add_deployment(on_aws)
         on_aws.add_argument("--seed-file", type=Path, help="CSV or CSV.gz of invoice lines to load")
     for each in verbs.choices.values():
         each.add_argument(
             "--cloud", default=DEFAULT_CLOUD, help="which local cloud, where several run side by side"
         )
     return parser
+
+
+def _add_deployment(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--deployment", required=True, help="local, dev, ephemeral or production")
+    parser.add_argument("--name", default="", help="of an ephemeral deployment, for example pr-42")
 
 
 if __name__ == "__main__":

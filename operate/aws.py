@@ -67,7 +67,7 @@ def destroy(console: Console, deployment: Deployment) -> int:
 
 def smoke(console: Console, deployment: Deployment) -> int:
     """Run the smoke test on what is deployed, on AWS or locally; returns 1 when a check fails."""
-    session = _session_of(console, deployment)
+    session = session_of(console, deployment)
     function = stack_outputs(session, deployment)["SmokeTestFunction"]
     patient = Config(read_timeout=900, retries={"total_max_attempts": 1})
     answer = session.client("lambda", config=patient).invoke(FunctionName=function, Payload=b"{}")
@@ -92,7 +92,7 @@ def password(console: Console, deployment: Deployment) -> int:
     """Print the administrator's password, for PGPASSWORD="$(...)". Refuses to print it on a terminal."""
     if console.is_terminal:
         raise Refused('the password is not shown on a terminal: use it as PGPASSWORD="$(...)"')
-    session = _session_of(Console(stderr=True, quiet=True), deployment)
+    session = session_of(Console(stderr=True, quiet=True), deployment)
     secret = session.client("secretsmanager").get_secret_value(
         SecretId=stack_outputs(session, deployment)["AdminSecretArn"]
     )
@@ -130,7 +130,8 @@ def account_session(console: Console, deployment: Deployment) -> boto3.Session:
     return session
 
 
-def _session_of(console: Console, deployment: Deployment) -> boto3.Session:
+def session_of(console: Console, deployment: Deployment) -> boto3.Session:
+    """Return a session that reaches the deployment, on AWS or on this machine."""
     return (
         LocalCloud(deployment.cloud).session()
         if deployment.kind == "local"

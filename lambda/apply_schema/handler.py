@@ -1,4 +1,7 @@
-"""CloudFormation's Custom::Migrations: Create and Update apply what is pending, Delete changes nothing."""
+"""CloudFormation's Custom::Migrations: Create and Update apply what is pending, Delete changes nothing.
+
+An invocation by hand, with an event that is no CloudFormation request, runs one of the verbs.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from apply_schema import on_demand
 from apply_schema.migration_files import MigrationFiles, read_files
 from apply_schema.migrations import apply_reconnecting
 from apply_schema.opening import packaged_directory
@@ -30,12 +34,14 @@ class DigestDiffers(Exception):
 @explained
 def on_event(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request. The physical id never changes, so that no update ever ends in a Delete."""
+    deadline = Deadline.of_lambda(context, reserve_seconds=RESERVE_SECONDS)
+    if isinstance(event, Mapping) and "verb" in event:
+        return on_demand.answered(event, deadline=deadline, report=logger.info)
     request = Request.from_event(event)
     if request.type is RequestType.DELETE:
         return respond(request.physical_resource_id or PHYSICAL_ID)
     request.properties.allow("Digest")
     files = packaged_files(request.properties.digest("Digest"), packaged_directory())
-    deadline = Deadline.of_lambda(context, reserve_seconds=RESERVE_SECONDS)
     # Another run ends by its own deadline, a killed one's statement by the server: it is worth waiting.
     limits = Limits(wait_for_lock_seconds=deadline.remaining_seconds(), deadline=deadline)
     outcome = apply_reconnecting(
