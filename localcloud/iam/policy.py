@@ -10,6 +10,7 @@ import enum
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from localcloud.iam import wildcards
@@ -99,30 +100,36 @@ class Policy:
 
     @classmethod
     def parse(cls, document: str | Mapping[str, Any]) -> Policy:
-        """Return the policy of a JSON text or of what such a text says; raise MalformedPolicy."""
-        policy = _mapping(_loaded(document) if isinstance(document, str) else document, "a policy")
-        _check_elements(policy, _POLICY_ELEMENTS, "the policy")
-        version = policy.get("Version", _VERSIONS[0])
-        if version not in _VERSIONS:
-            raise MalformedPolicy(
-                f"Policy document must be version 2012-10-17 or greater. It is {version!r}."
-            )
-        if not policy.get("Statement"):
-            raise _syntax("the policy has no Statement")
-        statements = policy["Statement"]
-        return cls(
-            tuple(
-                _statement(_mapping(one, "a statement"), variables=version == WITH_VARIABLES)
-                for one in (statements if isinstance(statements, list) else [statements])
-            )
-        )
+        """Return the policy of a JSON text or of what such a text says; raise MalformedPolicy.
+
+        A text is parsed once: the same policies are asked for each call of a role.
+        """
+        return _of_text(document) if isinstance(document, str) else _policy(document)
 
 
-def _loaded(document: str) -> Any:
+@lru_cache(maxsize=1024)
+def _of_text(document: str) -> Policy:
     try:
-        return json.loads(document)
-    except ValueError as error:
+        return _policy(json.loads(document))
+    except json.JSONDecodeError as error:
         raise _syntax(f"it is not JSON: {error}") from None
+
+
+def _policy(document: Any) -> Policy:
+    policy = _mapping(document, "a policy")
+    _check_elements(policy, _POLICY_ELEMENTS, "the policy")
+    version = policy.get("Version", _VERSIONS[0])
+    if version not in _VERSIONS:
+        raise MalformedPolicy(f"Policy document must be version 2012-10-17 or greater. It is {version!r}.")
+    if not policy.get("Statement"):
+        raise _syntax("the policy has no Statement")
+    statements = policy["Statement"]
+    return Policy(
+        tuple(
+            _statement(_mapping(one, "a statement"), variables=version == WITH_VARIABLES)
+            for one in (statements if isinstance(statements, list) else [statements])
+        )
+    )
 
 
 def _statement(element: Mapping[str, Any], *, variables: bool) -> Statement:

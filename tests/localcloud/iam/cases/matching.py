@@ -41,7 +41,7 @@ ACTIONS = [
     _actions("no-wildcard-is-no-prefix", "secretsmanager:Get", ACTION, NO_IDENTITY),
     _actions("several", ["s3:GetObject", ACTION], ACTION, ALLOWED),
     _actions("several-others", ["s3:GetObject", "s3:Put*"], ACTION, NO_IDENTITY),
-    _actions("a-dot-is-a-dot", "secretsmanager:Get.ecretValue", ACTION, NO_IDENTITY),
+    _actions("a-dot-is-a-dot", "secretsmanager:Get.ecret*", ACTION, NO_IDENTITY),
 ]
 
 
@@ -75,7 +75,7 @@ RESOURCES = [
     _resources("suffix-of-five-marks", RESOURCE[:-6] + "?????", RESOURCE, NO_IDENTITY),
     _resources("suffix-of-seven-marks", RESOURCE[:-6] + "???????", RESOURCE, NO_IDENTITY),
     _resources("name-without-its-suffix", RESOURCE[:-7], RESOURCE, NO_IDENTITY),
-    _resources("a-dot-is-a-dot", RESOURCE.replace("shop/admin", "shop.admin"), RESOURCE, NO_IDENTITY),
+    _resources("a-dot-is-a-dot", RESOURCE.replace("shop/admin", "shop.a*"), RESOURCE, NO_IDENTITY),
     _resources("any-region", RESOURCE.replace("us-east-1", "*"), RESOURCE, ALLOWED),
     _resources("some-regions", RESOURCE.replace("us-east-1", "us-*-?"), RESOURCE, ALLOWED),
     _resources("other-region", RESOURCE.replace("us-east-1", "eu-*"), RESOURCE, NO_IDENTITY),
