@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.localcloud.server.conftest import server, stack  # noqa: F401 - fixtures
-from tests.localcloud.server.deploying import TRUST, Deployed, ref, resource
+from tests.localcloud.server.deploying import Deployed, ref, resource
 from tests.localcloud.server.machine import Machine
 
 PORT = 15432
@@ -23,6 +23,20 @@ MASTER, PASSWORD = "shop_admin", "a-password-of-a-test"
 
 def attribute(name: str, of: str) -> dict[str, Any]:
     return {"Fn::GetAtt": [name, of]}
+
+
+def role() -> dict[str, Any]:
+    """Return a role that may do everything: what is refused here is not for want of a right."""
+    everything = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
+    services = {"Service": ["lambda.amazonaws.com", "rds.amazonaws.com"]}
+    trust = [{"Effect": "Allow", "Principal": services, "Action": "sts:AssumeRole"}]
+    return resource(
+        "AWS::IAM::Role",
+        AssumeRolePolicyDocument={"Version": "2012-10-17", "Statement": trust},
+        Policies=[
+            {"PolicyName": "All", "PolicyDocument": {"Version": "2012-10-17", "Statement": everything}}
+        ],
+    )
 
 
 def vpc(prefix: str, octet: int) -> dict[str, dict[str, Any]]:
@@ -230,7 +244,7 @@ def cell(server: Machine) -> Iterator[Cell]:  # noqa: F811
     deployed = Deployed(server, f"s-{uuid.uuid4().hex[:8]}")
     inside = ["Subnet1", "Subnet2"]
     ids = deployed.deploy(
-        Role=resource("AWS::IAM::Role", AssumeRolePolicyDocument=TRUST),
+        Role=role(),
         **vpc("", 9),
         **vpc("Other", 8),
         Client=group(),

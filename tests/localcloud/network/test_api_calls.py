@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from tests.localcloud.server.deploying import TRUST, DeploymentFailed, resource
+from tests.localcloud.server.deploying import DeploymentFailed, resource
 
-from .conftest import TIMEOUT_SECONDS, attribute, function, group, vpc
+from .conftest import TIMEOUT_SECONDS, attribute, function, group, role, vpc
 
 
 def call(cell, service, operation, name="Probe", **arguments):
@@ -105,7 +105,7 @@ ANSWERING = """
 def custom(**where):
     """A custom resource whose function answers by itself."""
     return {
-        "Role": resource("AWS::IAM::Role", AssumeRolePolicyDocument=TRUST),
+        "Role": role(),
         **vpc("", 9),
         "Group": group(),
         "Function": function(ANSWERING, **where),

@@ -2,9 +2,9 @@
 
 from tests.deploy.clients import LocalCloud
 from tests.deploy.test_ordinary_user import ordinary_user  # noqa: F401 - a fixture
-from tests.localcloud.server.deploying import TRUST, Deployed, resource
+from tests.localcloud.server.deploying import Deployed
 
-from .conftest import PROBE, Cell, function, group, vpc
+from .conftest import PROBE, Cell, function, group, role, vpc
 
 
 def test_a_function_of_an_ordinary_user_is_recognized(ordinary_user):  # noqa: F811
@@ -12,7 +12,7 @@ def test_a_function_of_an_ordinary_user_is_recognized(ordinary_user):  # noqa: F
     try:
         stack = Deployed(cloud, "network")
         ids = stack.deploy(
-            Role=resource("AWS::IAM::Role", AssumeRolePolicyDocument=TRUST),
+            Role=role(),
             **vpc("", 9),
             Client=group(),
             Probe=function(PROBE, subnets=["Subnet1"], groups=["Client"]),
