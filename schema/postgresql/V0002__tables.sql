@@ -1,4 +1,6 @@
 -- Customers, products, stock, orders and loads. Every constraint has a name, so that an error says what it means.
+-- squawk-ignore-file prefer-bigint-over-int -- what grows without end (orders, movements, customers) is bigint;
+-- products, warehouses, loads, and the lines and units of one order stay far below two billion
 
 SET ROLE shop_owner;
 
