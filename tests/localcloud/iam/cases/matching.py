@@ -97,8 +97,6 @@ RESOURCES = [
         "star-within-a-part-stays-in-it", "arn:aws:logs:us*1:shop", "arn:aws:logs:us-1:1:shop", NO_IDENTITY
     ),
     _resources("a-group-is-not-its-streams", _LOGS, _LOGS + ":log-stream:x", NO_IDENTITY, ARN_PAGE),
-    _resources("an-action-without-resource-needs-a-star", RESOURCE, "*", NO_IDENTITY),
-    _resources("an-action-without-resource", "*", "*", ALLOWED),
     _resources("a-line-break-is-a-character", "arn:aws:s3:::b/*", "arn:aws:s3:::b/a\nb", ALLOWED),
 ]
 
@@ -115,4 +113,23 @@ NOT_RESOURCES = [
     _not_resources("does-not-allow-the-named", allow, RESOURCE[:-6] + "*", NO_IDENTITY),
 ]
 
-CASES = [*ACTIONS, *NOT_ACTIONS, *RESOURCES, *NOT_RESOURCES]
+
+def _without_resource(name, pattern, expected):
+    """Return the case of an action that is about no resource: only * names what it is about."""
+    return case(
+        f"action-without-resource-{name}",
+        RESOURCE_PAGE,
+        expected,
+        action="ec2:DescribeVpcs",
+        resource="*",
+        identity=[allow("ec2:*", pattern)],
+    )
+
+
+WITHOUT_RESOURCES = [
+    _without_resource("under-a-star", "*", ALLOWED),
+    _without_resource("under-an-arn", "arn:aws:ec2:us-east-1:111122223333:vpc/vpc-1", NO_IDENTITY),
+    _without_resource("under-every-arn-of-its-service", "arn:aws:ec2:*:*:*", NO_IDENTITY),
+]
+
+CASES = [*ACTIONS, *NOT_ACTIONS, *RESOURCES, *NOT_RESOURCES, *WITHOUT_RESOURCES]

@@ -84,6 +84,8 @@ ALLOWS = [
 
 LIMITS = [
     _granted("of-a-session-has-no-limits", {"AWS": SESSION_ARN}, ALLOWED, BOUNDARIES, **_LIMITED),
+    _granted("of-a-session-has-no-boundary", {"AWS": SESSION_ARN}, ALLOWED, BOUNDARIES, boundary=_OTHER),
+    _granted("of-a-session-has-no-session-policy", {"AWS": SESSION_ARN}, ALLOWED, BOUNDARIES, session=_OTHER),
     _granted("of-a-role-within-its-boundary", {"AWS": ROLE_ARN}, NO_BOUNDARY, BOUNDARIES, boundary=_OTHER),
     _granted("of-a-role-with-its-boundary", {"AWS": ROLE_ARN}, ALLOWED, BOUNDARIES, boundary=[allow()]),
     _granted("of-a-role-within-its-session", {"AWS": ROLE_ARN}, NO_SESSION, LOGIC, session=_OTHER),
