@@ -42,6 +42,7 @@ class ApiDoor:
         self._network = Network.of(cloud)
         self._region = cloud.region
         self._keys_of_others: set[str] = set()
+        self._asking = threading.Lock()
         self._held = threading.BoundedSemaphore(MOST_HELD)
 
     def admit(self, environ: WSGIEnvironment) -> None:
@@ -71,11 +72,12 @@ class ApiDoor:
         Most calls of a deployment have such a key, and to find nobody takes longest.
         """
         key = _KEY.search(signature)
-        if key and key[1] in self._keys_of_others:
-            return None
-        caller = self._network.callers.of(connection.getpeername(), connection.getsockname())
-        if key and caller is None:
-            self._keys_of_others.add(key[1])
+        with self._asking:  # six at once, as the CDK CLI publishes its assets, would take turns at every file
+            if key and key[1] in self._keys_of_others:
+                return None
+            caller = self._network.callers.of(connection.getpeername(), connection.getsockname())
+            if key and caller is None:
+                self._keys_of_others.add(key[1])
         return caller
 
     def _hold(self, connection: socket.socket) -> None:
