@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import re
 import shutil
@@ -85,6 +86,8 @@ def test_it_reports_what_is_there_proves_it_again_and_takes_it_away(verbs: Verbs
     assert _run_pasted(psql) == "shop_admin|t\n"
 
     assert "Smoke test passed: 13 checks" in verbs.run("smoke", "--deployment", "local").stdout
+    status = verbs.run("migrations", "status", "--deployment", "local", "--json").stdout
+    assert json.loads(status)["state"] == "up-to-date"
 
     down = verbs.run("local", "down")
     assert down.returncode == 0, down.stdout + down.stderr
