@@ -170,8 +170,10 @@ class Endpoint:
     async def _admits(self, client: Wire) -> bool:
         if self._door is None:
             return True
-        here = client.transport.get_extra_info("sockname")
-        return await asyncio.to_thread(self._door, client.transport.get_extra_info("peername"), here)
+        ends = [client.transport.get_extra_info(name) for name in ("peername", "sockname")]
+        if None in ends:
+            raise EOFError  # gone before anybody could look
+        return await asyncio.to_thread(self._door, *ends)
 
     async def _negotiate(self, client: Wire) -> Wire | None:
         """The server's side of the session; None where none comes to be."""

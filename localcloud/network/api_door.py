@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from localcloud.cloud import Cloud
+from localcloud.cloudformation import custom_resources
 from localcloud.functions.environment import ExecutionEnvironment
 from localcloud.network import interfaces, routes
 from localcloud.network.admission import SILENCE_SECONDS, Network
+from localcloud.network.callers import SocketAddress
 from localcloud.network.interfaces import Dropped
 from localcloud.network.routes import ServicePath
 
@@ -28,7 +30,6 @@ _PATH = "localcloud.service_path"
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _KEY = re.compile(r"Credential=([^/]+)/")
 _OWN_PAGES = "/localcloud/"
-_ANSWERS = "/localcloud/custom-resource-response/"
 
 
 class Unanswered(ConnectionError):
@@ -53,7 +54,8 @@ class ApiDoor:
         if not self._network.enforced:
             return
         connection: socket.socket = environ["werkzeug.socket"]
-        caller = self._caller(connection, environ.get("HTTP_AUTHORIZATION", ""))
+        client = environ["REMOTE_ADDR"], environ["REMOTE_PORT"]  # known, also when it has gone
+        caller = self._caller(client, connection.getsockname(), environ.get("HTTP_AUTHORIZATION", ""))
         source = interfaces.of_function(caller.configuration) if caller else None
         service = _service(environ, self._region)
         if caller is None or source is None or service is None:
@@ -66,7 +68,9 @@ class ApiDoor:
             _disconnect(connection)
             raise Unanswered from None
 
-    def _caller(self, connection: socket.socket, signature: str) -> ExecutionEnvironment | None:
+    def _caller(
+        self, client: SocketAddress, here: SocketAddress, signature: str
+    ) -> ExecutionEnvironment | None:
         """Return whose call it is. A key that was not a function's once is asked about no more.
 
         Most calls of a deployment have such a key, and to find nobody takes longest.
@@ -75,7 +79,7 @@ class ApiDoor:
         with self._asking:  # six at once, as the CDK CLI publishes its assets, would take turns at every file
             if key and key[1] in self._keys_of_others:
                 return None
-            caller = self._network.callers.of(connection.getpeername(), connection.getsockname())
+            caller = self._network.callers.of(client, here)
             if key and caller is None:
                 self._keys_of_others.add(key[1])
         return caller
@@ -105,12 +109,12 @@ def _disconnect(connection: socket.socket) -> None:
 def _service(environ: WSGIEnvironment, region: str) -> tuple[str, str] | None:
     """Return the signing name and region of the service that is called; None when it is none of AWS's."""
     path = environ.get("PATH_INFO", "")
-    if path.startswith(_ANSWERS):
+    if path.startswith(custom_resources.PAGE):
         return "s3", region  # on AWS the answer of a custom resource goes to a bucket of CloudFormation's
     if path.startswith(_OWN_PAGES):
         return None
     signed = environ.get("HTTP_AUTHORIZATION") or unquote(environ.get("QUERY_STRING", ""))
     scope = _SCOPE.search(signed)
-    return (
-        (scope[2], scope[1]) if scope else ("s3", region)
-    )  # only buckets are open to calls without signature
+    if scope is None:
+        return "s3", region  # only buckets are open to calls without a signature
+    return scope[2], scope[1]

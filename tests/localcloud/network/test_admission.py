@@ -219,11 +219,9 @@ def test_a_key_of_somebody_else_is_asked_about_once(held_api, monkeypatch):
     _, door = held_api
     asked = []
     monkeypatch.setattr(door._network.callers, "of", lambda *ends: asked.append(ends))
-    with (
-        socket.create_server(("127.0.0.1", 0)) as server,
-        socket.create_connection(server.getsockname()) as own,
-    ):
+    with socket.create_server(("127.0.0.1", 0)) as here:
+        connection = {"werkzeug.socket": here, "REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": 40000}
         for key in ("ASIA1", "ASIA1", "ASIA2", None, None):
             credential = f"AWS4-HMAC-SHA256 Credential={key}/20261121/us-east-1/kms/aws4_request, …"
-            door.admit({"werkzeug.socket": own, **({"HTTP_AUTHORIZATION": credential} if key else {})})
+            door.admit({**connection, **({"HTTP_AUTHORIZATION": credential} if key else {})})
     assert len(asked) == 4, "each key once, and whoever signs nothing each time"
