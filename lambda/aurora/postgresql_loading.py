@@ -101,17 +101,19 @@ def copy_rows(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable
         raise
 
 
-def copy_file(cursor: Cursor, table: str, columns: Sequence[str], file: IO[bytes]) -> None:
+def copy_file(
+    cursor: Cursor, table: str, columns: Sequence[str], file: IO[bytes], *, schema: str = SCHEMA
+) -> None:
     """Send a file of rows into the table."""
-    cursor.copy_expert(_copy(table, columns), file, size=COPY_CHUNK_BYTES)
+    cursor.copy_expert(_copy(table, columns, schema), file, size=COPY_CHUNK_BYTES)
 
 
-def insert_new(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Insert those of the rows whose keys are not there yet."""
-    statement = sql.SQL("INSERT INTO {} ({}) VALUES %s ON CONFLICT DO NOTHING").format(
-        sql.Identifier(SCHEMA, table), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    execute_values(cursor, statement, list(rows), page_size=ROWS_AT_ONCE)
+def open_query(cursor: Cursor, statement: str, *, rows_at_once: int) -> Cursor:
+    """Return a cursor that fetches some rows at once. What changes from now on, it does not see."""
+    query: Cursor = cursor.connection.cursor("query")
+    query.itersize = rows_at_once
+    query.execute(statement)
+    return query
 
 
 def update_numbers(
@@ -138,9 +140,9 @@ def give_out_before(cursor: Cursor, table: str, column: str, next_id: int) -> No
     )
 
 
-def _copy(table: str, columns: Sequence[str]) -> sql.Composed:
+def _copy(table: str, columns: Sequence[str], schema: str = SCHEMA) -> sql.Composed:
     return sql.SQL("COPY {} ({}) FROM STDIN").format(
-        sql.Identifier(SCHEMA, table), sql.SQL(", ").join(map(sql.Identifier, columns))
+        sql.Identifier(schema, table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
 
 

@@ -137,7 +137,8 @@ class _Load:
         for rows in set_aside.order_lines(cursor, normaliser):
             self._stop_at_deadline()
             recording.add_order_lines(cursor, iter([rows]))
-            recording.add_orders(cursor, normaliser)
+        recording.add_orders(cursor, normaliser)
+        recording.add_customers(cursor, normaliser)
         recording.add_products(cursor, normaliser)
         recording.add_rejects(cursor, normaliser)
         self._begin("adding keys")

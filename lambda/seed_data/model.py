@@ -26,6 +26,16 @@ class Product:
     """As the database has it; None where the product is new to it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ware:
+    """A product under one of its descriptions, as a row of order lines has both (row_text.py)."""
+
+    product: Product
+    product_id: str
+    description: str
+    """NULL where it is the product's own."""
+
+
 @dataclass(slots=True)
 class Order:
     """An invoice and the sums of its lines so far. Strings are as the file has them."""
@@ -56,9 +66,15 @@ class Totals:
     order_lines: int = 0
     rejects: int = 0
     quantity: int = 0
-    amount: Decimal = Decimal(0)
+    ordered_thousandths: int = 0
+    rejected_amount: Decimal = Decimal(0)
 
     @property
     def lines(self) -> int:
         """All lines but the header."""
         return self.order_lines + self.rejects
+
+    @property
+    def amount(self) -> Decimal:
+        """The sum of quantity times price."""
+        return Decimal(self.ordered_thousandths).scaleb(-3) + self.rejected_amount

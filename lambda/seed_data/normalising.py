@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 
 from aurora.row_text import NULL, Spool, escaped, row
 from seed_data.data_file import Block
-from seed_data.model import ORDER_TOTAL_LIMIT, Order, Product, Totals
-from seed_data.online_retail import BadLine, Line, Reason, amount, numbers, parse
+from seed_data.model import ORDER_TOTAL_LIMIT, Order, Product, Totals, Ware
+from seed_data.online_retail import BadLine, Line, Reason, numbers, parse
 from seed_data.seen_invoices import SeenInvoices
 
-REMEMBERED = 10_000  # distinct spellings of a number; the real file has 722 quantities and 1,630 prices
+REMEMBERED = (
+    10_000  # of each: the real file has 722 quantities, 1,630 prices, 5,650 products and descriptions
+)
 
 
 class Normaliser:
@@ -39,9 +41,8 @@ class Normaliser:
         self.next_product_id = first_product_id
         self._seen = seen
         self._orders = Spool()
-        self._customers: dict[str, str] = {}
         self._order = Order(0, "", "", "", "")
-        self._described = {code: product for code, product in products.items() if product.is_described}
+        self._wares: dict[tuple[str, str], Ware] = {}
         self._prices: dict[str, int] = {}
         self._sold: dict[str, int] = {}
         self._returned: dict[str, int] = {}
@@ -50,41 +51,41 @@ class Normaliser:
         """Yield the rows of each block's order lines.
 
         A line whose every part was found right before is taken at once: the order's invoice, date, customer
-        and country, a known product, spellings of quantity and price that were parsed already. Of the real
-        file's lines these are 9 in 10. All others go through `parse`, which alone decides what is right.
+        and country, a product under this description, spellings of quantity and price. Of the real file's
+        lines these are 14 in 15. All others go through `parse`, which alone decides what is right.
         """
-        prices, products = self._prices, self._described
+        wares, prices = self._wares, self._prices
+        lowest, highest = -ORDER_TOTAL_LIMIT, ORDER_TOTAL_LIMIT
         for block in blocks:
             rows: list[str] = []
             order = self._order
             for number, text in enumerate(block.lines, block.first_number):
                 try:
                     invoice, code, description, quantity, moment, price, customer, country = text.split(",")
+                    ware = wares[code, description]
                     pieces = order.quantities[quantity]
-                    thousandths = prices[price]
-                    product = products[code]
+                    thousandths = pieces * prices[price]
                 except (ValueError, KeyError):
                     pass
                 else:
-                    total = order.amount_thousandths + pieces * thousandths
+                    total = order.amount_thousandths + thousandths
                     if (
                         invoice == order.invoice
                         and moment == order.moment
                         and customer in order.customers
                         and country == order.country
-                        and '"' not in description
-                        and -ORDER_TOTAL_LIMIT < total < ORDER_TOTAL_LIMIT
+                        and lowest < total < highest
                     ):
                         order.line_count += 1
                         order.quantity += pieces
                         order.amount_thousandths = total
-                        if thousandths and pieces > 0 and moment >= product.priced_at:
+                        product = ware.product
+                        if thousandths > 0 and moment >= product.priced_at:
                             product.price = price
                             product.priced_at = moment
-                        own = NULL if description == product.description else escaped(description)
                         rows.append(
-                            f"{order.order_id}\t{order.line_count}\t{product.product_id}"
-                            f"\t{quantity}\t{price}\t{own}\t{NULL}\n"
+                            f"{order.order_id}\t{order.line_count}\t{ware.product_id}"
+                            f"\t{quantity}\t{price}\t{ware.description}\t{NULL}\n"
                         )
                         continue
                 rows.append(self._carefully(number, text))
@@ -99,7 +100,7 @@ class Normaliser:
             order = self._order
             if line.invoice != order.invoice:
                 if self._seen.add(line.invoice):
-                    self.set_aside.add(f"{number}\t{text}\n")
+                    self.set_aside.add(row(number, line.invoice, text))
                     return ""
                 self.finish(order)
                 order = self._order = self.begin(line)
@@ -108,10 +109,9 @@ class Normaliser:
             self.reject(number, text, str(bad))
             return ""
 
-    def take_orders(self) -> tuple[dict[str, str], Spool]:
-        """Hand over what was finished since: customers with their first order's country, rows of orders."""
-        taken = self._customers, self._orders
-        self._customers, self._orders = {}, Spool()
+    def take_orders(self) -> Spool:
+        """Hand over the rows of orders that were finished since."""
+        taken, self._orders = self._orders, Spool()
         return taken
 
     def close(self) -> None:
@@ -122,33 +122,27 @@ class Normaliser:
     def begin(self, line: Line) -> Order:
         """Return the new order of this line, still without lines."""
         order = Order(self.next_order_id, line.invoice, line.moment, line.customer, line.country)
-        order.customers = (line.customer, f"{line.customer}.0") if line.customer else ("",)
-        order.quantities = self._returned if order.is_return else self._sold
+        order.customers = (f"{line.customer}.0", line.customer) if line.customer else ("",)
+        order.quantities = self._returned if line.is_return else self._sold
         self.next_order_id += 1
-        if line.customer:
-            self._customers.setdefault(line.customer, line.country)
         return order
 
     def add(self, order: Order, line: Line) -> str:
         """Return the row of one more line of the order, or raise BadLine where it cannot be of this order."""
-        if (line.customer, line.country) != (order.customer, order.country):
+        if line.customer != order.customer or line.country != order.country:
             raise BadLine(Reason.OTHER_CUSTOMER)
         total = order.amount_thousandths + line.quantity * line.price_thousandths
         if not -ORDER_TOTAL_LIMIT < total < ORDER_TOTAL_LIMIT:
             raise BadLine(Reason.ORDER_TOTAL)
-        product = self._product(line)
+        ware = self._ware(line)
+        self._remember_numbers(line)
         order.line_count += 1
         order.quantity += line.quantity
         order.amount_thousandths = total
-        self._remember(line)
-        return row(
-            order.order_id,
-            order.line_count,
-            product.product_id,
-            line.quantity,
-            line.price,
-            None if product.is_described and line.description == product.description else line.description,
-            None if line.moment == order.moment else line.moment,
+        moment = NULL if line.moment == order.moment else line.moment
+        return (
+            f"{order.order_id}\t{order.line_count}\t{ware.product_id}"
+            f"\t{line.quantity}\t{line.price}\t{ware.description}\t{moment}\n"
         )
 
     def finish(self, order: Order) -> None:
@@ -157,17 +151,9 @@ class Normaliser:
             return
         self._count(order, 1)
         self._orders.add(
-            row(
-                order.order_id,
-                order.invoice,
-                "returned" if order.is_return else "invoiced",
-                order.customer or None,
-                order.country,
-                order.line_count,
-                amount(order.amount_thousandths),
-                order.moment,
-                self.load_id,
-            )
+            f"{order.order_id}\t{order.invoice}\t{'returned' if order.is_return else 'invoiced'}"
+            f"\t{order.customer or NULL}\t{escaped(order.country)}\t{order.line_count}"
+            f"\t{order.amount_thousandths}e-3\t{order.moment}\t{self.load_id}\n"
         )
 
     def resume(self, order: Order) -> None:
@@ -177,15 +163,27 @@ class Normaliser:
     def _count(self, order: Order, sign: int) -> None:
         self.totals.order_lines += sign * order.line_count
         self.totals.quantity += sign * order.quantity
-        self.totals.amount += sign * amount(order.amount_thousandths)
+        self.totals.ordered_thousandths += sign * order.amount_thousandths
 
     def reject(self, number: int, text: str, reason: str) -> None:
         """Spool the line as it stands, with its reason, and count it into the totals."""
         read = numbers(text)
         self.totals.rejects += 1
         self.totals.quantity += read.quantity or 0
-        self.totals.amount += read.amount
+        self.totals.rejected_amount += read.amount
         self.rejects.add(row(self.load_id, number, reason, text, read.quantity, read.price))
+
+    def _ware(self, line: Line) -> Ware:
+        """Return the line's product under the line's description."""
+        product = self._product(line)
+        key = line.stock_code, line.description
+        if ware := self._wares.get(key):
+            return ware
+        is_its_own = product.is_described and line.description == product.description
+        ware = Ware(product, str(product.product_id), NULL if is_its_own else escaped(line.description))
+        if product.is_described and len(self._wares) < REMEMBERED:  # from now on, it means this for good
+            self._wares[key] = ware
+        return ware
 
     def _product(self, line: Line) -> Product:
         """Return the line's product, with what this line tells about it."""
@@ -201,11 +199,8 @@ class Normaliser:
             product.is_described = tells_price
         return product
 
-    def _remember(self, line: Line) -> None:
-        """Note what was found right, so that its like can be taken at once."""
-        product = self.products[line.stock_code]
-        if product.is_described:
-            self._described[line.stock_code] = product
+    def _remember_numbers(self, line: Line) -> None:
+        """Note which spellings were found right, so that their like can be taken at once."""
         if len(self._prices) < REMEMBERED:
             self._prices[line.price] = line.price_thousandths
         quantities = self._returned if line.is_return else self._sold

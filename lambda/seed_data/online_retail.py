@@ -114,28 +114,31 @@ def parse(text: str) -> Line:
     if len(fields) != COLUMNS:
         raise BadLine(Reason.COLUMNS)
     invoice, stock_code, description, quantity, moment, price, customer, country = fields
-    _require(INVOICE.fullmatch(invoice), Reason.INVOICE)
-    _require(stock_code.strip() and len(stock_code) <= LONGEST_STOCK_CODE, Reason.STOCK_CODE)
-    _require(QUANTITY.fullmatch(quantity), Reason.QUANTITY)
-    _require(_is_moment(moment), Reason.MOMENT)
-    _require(PRICE.fullmatch(price), _wrong_price(price))
-    _require(not customer or CUSTOMER.fullmatch(customer), Reason.CUSTOMER)
-    _require(country.strip() and len(country) <= LONGEST_COUNTRY, Reason.COUNTRY)
-    line = Line(
-        invoice,
-        stock_code,
-        description,
-        int(quantity),
-        moment,
-        price,
-        thousandths(price),
-        customer.removesuffix(".0"),
-        country,
+    if not INVOICE.fullmatch(invoice):
+        raise BadLine(Reason.INVOICE)
+    if not stock_code.strip() or len(stock_code) > LONGEST_STOCK_CODE:
+        raise BadLine(Reason.STOCK_CODE)
+    if not QUANTITY.fullmatch(quantity):
+        raise BadLine(Reason.QUANTITY)
+    if not _is_moment(moment):
+        raise BadLine(Reason.MOMENT)
+    if not PRICE.fullmatch(price):
+        raise BadLine(_wrong_price(price))
+    if customer and not CUSTOMER.fullmatch(customer):
+        raise BadLine(Reason.CUSTOMER)
+    if not country.strip() or len(country) > LONGEST_COUNTRY:
+        raise BadLine(Reason.COUNTRY)
+    pieces, is_return = int(quantity), invoice.startswith("C")
+    if not pieces:
+        raise BadLine(Reason.NO_QUANTITY)
+    if pieces < 0 and not is_return:
+        raise BadLine(Reason.NEGATIVE_SALE)
+    if pieces > 0 and is_return:
+        raise BadLine(Reason.POSITIVE_RETURN)
+    customer = customer.removesuffix(".0")
+    return Line(
+        invoice, stock_code, description, pieces, moment, price, thousandths(price), customer, country
     )
-    _require(line.quantity, Reason.NO_QUANTITY)
-    _require(line.is_return or line.quantity > 0, Reason.NEGATIVE_SALE)
-    _require(not line.is_return or line.quantity < 0, Reason.POSITIVE_RETURN)
-    return line
 
 
 def split(text: str) -> list[str]:
@@ -200,8 +203,3 @@ def _is_moment(text: str) -> bool:
 
 def _wrong_price(price: str) -> Reason:
     return Reason.NEGATIVE_PRICE if PRICE.fullmatch(price.removeprefix("-")) else Reason.PRICE
-
-
-def _require(fulfilled: object, reason: str) -> None:
-    if not fulfilled:
-        raise BadLine(reason)

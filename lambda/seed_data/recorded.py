@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - the driver's class, by a class's name
 
+from aurora import postgresql_loading as bulk
 from seed_data.model import Order, Product
 
 ROWS_AT_ONCE = 5000
@@ -94,33 +95,43 @@ def invoices(cursor: Cursor) -> Iterator[str]:
         last = numbers[-1]
 
 
-@dataclass(frozen=True)
-class RecordedOrder:
-    """An order that stands in the database, and the load that brought it (None: no load did)."""
+class SetAside(NamedTuple):
+    """A well-formed line that was set aside, and the order of its invoice that stands in the database."""
 
-    order: Order
+    number: int
+    text: str
+    invoice: str
+    order_id: int | None
+    """None: there is no order, and nothing of it below."""
     load_id: int | None
+    """None: no load has brought the order."""
+    ordered_at: datetime
+    customer_id: int | None
+    country: str
+    line_count: int
+    total_amount: Decimal
 
-
-def orders(cursor: Cursor, invoice_numbers: Iterable[str]) -> dict[str, RecordedOrder]:
-    """Return those of the invoices that are recorded. Their orders' quantities are not."""
-    cursor.execute(
-        "SELECT order_id, invoice_number, ordered_at, customer_id, country, line_count, total_amount, load_id"
-        " FROM shop.orders WHERE invoice_number = ANY(%s)",
-        (list(invoice_numbers),),
-    )
-    return {
-        invoice: RecordedOrder(
-            Order(
-                order_id,
-                invoice,
-                ordered_at.strftime("%Y-%m-%d %H:%M:%S"),
-                str(customer_id or ""),
-                country,
-                line_count,
-                amount_thousandths=int(total * 1000),
-            ),
-            load_id,
+    def order(self) -> Order | None:
+        """Return the order. Its quantity is not known."""
+        if self.order_id is None:
+            return None
+        return Order(
+            self.order_id,
+            self.invoice,
+            self.ordered_at.strftime("%Y-%m-%d %H:%M:%S"),
+            str(self.customer_id or ""),
+            self.country,
+            self.line_count,
+            amount_thousandths=int(self.total_amount * 1000),
         )
-        for order_id, invoice, ordered_at, customer_id, country, line_count, total, load_id in cursor
-    }
+
+
+def set_aside(cursor: Cursor, *, rows_at_once: int) -> Cursor:
+    """Open the query for all staged lines as rows of SetAside, invoice by invoice."""
+    statement = """
+        SELECT line_number, line, invoice_number, o.order_id, o.load_id, o.ordered_at, o.customer_id,
+            o.country, o.line_count, o.total_amount
+        FROM pg_temp.set_aside LEFT JOIN shop.orders AS o USING (invoice_number)
+        ORDER BY invoice_number, line_number
+    """
+    return bulk.open_query(cursor, statement, rows_at_once=rows_at_once)

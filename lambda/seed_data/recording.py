@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
 
@@ -38,17 +38,44 @@ def add_load(cursor: Cursor, normaliser: Normaliser, *, name: str, digest: str) 
 
 
 def add_orders(cursor: Cursor, normaliser: Normaliser) -> None:
-    """Record the orders that are finished, and their customers."""
+    """Record the orders that are finished."""
     columns = "order_id invoice_number status customer_id country line_count total_amount ordered_at load_id"
-    customers, orders = normaliser.take_orders()
-    bulk.insert_new(cursor, "customers", ("customer_id", "country"), customers.items())
-    with closing(orders):
+    with closing(normaliser.take_orders()) as orders:
         bulk.copy_file(cursor, "orders", columns.split(), orders.file())
 
 
-def remove_orders(cursor: Cursor, order_ids: Sequence[int]) -> None:
-    """Take orders of this load out again, to be added with more lines. Their lines stay: keys are off."""
-    cursor.execute("DELETE FROM shop.orders WHERE order_id = ANY(%s)", (list(order_ids),))
+def stage_set_aside(cursor: Cursor, normaliser: Normaliser) -> None:
+    """Put the lines that were set aside where the server can sort them and look them up."""
+    cursor.execute(
+        "CREATE TEMPORARY TABLE set_aside"
+        ' (line_number bigint, invoice_number text COLLATE "C", line text) ON COMMIT DROP'
+    )
+    columns = ("line_number", "invoice_number", "line")
+    bulk.copy_file(cursor, "set_aside", columns, normaliser.set_aside.file(), schema="pg_temp")
+
+
+def remove_orders_to_resume(cursor: Cursor, normaliser: Normaliser) -> None:
+    """Take out this load's orders that are to be recorded with more lines. Their lines stay: keys are off."""
+    cursor.execute(
+        "DELETE FROM shop.orders"
+        " WHERE load_id = %s AND invoice_number IN (SELECT invoice_number FROM pg_temp.set_aside)",
+        (normaliser.load_id,),
+    )
+
+
+def add_customers(cursor: Cursor, normaliser: Normaliser) -> None:
+    """Record the new customers of this load's orders, each with its first order's country."""
+    cursor.execute(
+        """
+        INSERT INTO shop.customers (customer_id, country)
+        SELECT DISTINCT ON (customer_id) customer_id, country
+        FROM shop.orders
+        WHERE load_id = %s AND customer_id IS NOT NULL
+        ORDER BY customer_id, order_id
+        ON CONFLICT DO NOTHING
+        """,
+        (normaliser.load_id,),
+    )
 
 
 def add_products(cursor: Cursor, normaliser: Normaliser) -> None:

@@ -3,73 +3,63 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - the driver's class, by a class's name
 
 from seed_data import recorded, recording
-from seed_data.model import Order
 from seed_data.normalising import Normaliser
-from seed_data.online_retail import BadLine, Line, parse
-from seed_data.recorded import RecordedOrder
+from seed_data.online_retail import BadLine, parse
+from seed_data.recorded import SetAside
 
 LINES_AT_ONCE = 5000
-
-
-class SetAside(NamedTuple):
-    """A well-formed line, where it stands and what it says."""
-
-    number: int
-    text: str
-    line: Line
 
 
 def order_lines(cursor: Cursor, normaliser: Normaliser) -> Iterator[str]:
     """Yield rows for the lines that belong to this load, some thousand at a time, and reject the others.
 
     An invoice of an earlier load is never recorded twice. One of this load, whose lines do not stand together
-    in the file, goes on where it ended; its order is recorded anew, finished. All others are new.
+    in the file, goes on where it ended; its order is recorded anew, finished. All others are new. The server
+    sorts the lines by invoice, so that each is begun and finished once, however scattered its lines are.
     """
-    waiting = iter(normaliser.set_aside.file())
-    while batch := [_read(text) for text in itertools.islice(waiting, LINES_AT_ONCE)]:
-        yield _rows(cursor, normaliser, batch)
+    if not normaliser.set_aside.count:
+        return
+    recording.stage_set_aside(cursor, normaliser)
+    query = recorded.set_aside(cursor, rows_at_once=LINES_AT_ONCE)  # it sees the orders as they are now
+    recording.remove_orders_to_resume(cursor, normaliser)
+    rows = _rows(normaliser, map(SetAside._make, query))
+    while batch := list(itertools.islice(rows, LINES_AT_ONCE)):
+        yield "".join(batch)
+    query.close()  # or the keys could not come back
 
 
-def _read(text: bytes) -> SetAside:
-    number, _, line = text.decode().rstrip("\n").partition("\t")
-    return SetAside(int(number), line, parse(line))
+def _rows(normaliser: Normaliser, lines: Iterator[SetAside]) -> Iterator[str]:
+    """Yield one row per line, an empty one where the line is rejected."""
+    invoices = itertools.groupby(lines, key=lambda line: (line.invoice, line.order_id, line.load_id))
+    for (_, order_id, load_id), of_invoice in invoices:
+        if order_id is None or load_id == normaliser.load_id:
+            yield from _rows_of_order(normaliser, of_invoice)
+            continue
+        for line in of_invoice:
+            normaliser.reject(line.number, line.text, _recorded_before(load_id))
+            yield ""
 
 
-def _rows(cursor: Cursor, normaliser: Normaliser, batch: Iterable[SetAside]) -> str:
-    known = recorded.orders(cursor, {each.line.invoice for each in batch})
-    orders = _resume(cursor, normaliser, known)
-    rows = []
-    for each in batch:
-        invoice = each.line.invoice
-        try:
-            if invoice in known and invoice not in orders:
-                raise BadLine(_recorded_before(known[invoice]))
-            if invoice not in orders:
-                orders[invoice] = normaliser.begin(each.line)
-            rows.append(normaliser.add(orders[invoice], each.line))
-        except BadLine as bad:
-            normaliser.reject(each.number, each.text, str(bad))
-    for order in orders.values():
-        normaliser.finish(order)
-    return "".join(rows)
-
-
-def _resume(cursor: Cursor, normaliser: Normaliser, known: dict[str, RecordedOrder]) -> dict[str, Order]:
-    """Return those of the orders that this load has recorded, taken back from the database."""
-    ours = {i: each.order for i, each in known.items() if each.load_id == normaliser.load_id}
-    recording.remove_orders(cursor, [order.order_id for order in ours.values()])
-    for order in ours.values():
+def _rows_of_order(normaliser: Normaliser, lines: Iterator[SetAside]) -> Iterator[str]:
+    first = next(lines)
+    order = first.order()
+    if order:
         normaliser.resume(order)
-    return ours
+    else:
+        order = normaliser.begin(parse(first.text))
+    for line in itertools.chain([first], lines):
+        try:
+            yield normaliser.add(order, parse(line.text))
+        except BadLine as bad:
+            normaliser.reject(line.number, line.text, str(bad))
+            yield ""
+    normaliser.finish(order)
 
 
-def _recorded_before(found: RecordedOrder) -> str:
-    return "the invoice is recorded already, " + (
-        f"by load {found.load_id}" if found.load_id else "and not by a load"
-    )
+def _recorded_before(load_id: int | None) -> str:
+    return "the invoice is recorded already, " + (f"by load {load_id}" if load_id else "and not by a load")
