@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import unquote
 
+from moto.awslambda.exceptions import InvalidParameterValueException
+from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import determine_request_protocol
 from moto.core.responses import ActionResult, BaseResponse
@@ -15,6 +17,7 @@ from moto.core.utils import get_service_model
 from moto.sts.models import STSBackend
 from moto.sts.responses import TokenResponse
 
+from localcloud.authorization import services_acting
 from localcloud.authorization.api_calls import ApiCall
 from localcloud.authorization.authorizer import Authorizer
 from localcloud.authorization.denials import Denied
@@ -30,6 +33,7 @@ _administrator_assumes: ContextVar[bool] = ContextVar("administrator_assumes", d
 def install(cloud: Cloud) -> None:
     """Have every call with a role's credentials judged before moto sees it."""
     authorizer = Authorizer.of(cloud)
+    _judge_roles_of_functions(cloud)
     _mark_sessions_of_administrators(authorizer)
     if authorizer.enforced:
         _judge_calls(authorizer)
@@ -65,6 +69,28 @@ def _judge_calls_to_s3(authorizer: Authorizer) -> None:
                 raise S3Denied(denial.message) from None
 
     BaseResponse._authenticate_and_authorize_s3_action = judged
+
+
+def _judge_roles_of_functions(cloud: Cloud) -> None:
+    """Lambda looks at a role when a function gets it; moto looks whether there is one."""
+    create, update = LambdaBackend.create_function, LambdaFunction.update_configuration
+
+    def refuse(role_arn: str, vpc: Mapping[str, Any] | None) -> None:
+        in_vpc = bool(vpc and vpc.get("SubnetIds"))
+        refused = services_acting.why_no_function(cloud, role_arn, in_vpc=in_vpc)
+        if refused:
+            raise InvalidParameterValueException(refused)
+
+    def create_function(backend: Any, spec: dict[str, Any]) -> Any:
+        refuse(spec["Role"], spec.get("VpcConfig"))
+        return create(backend, spec)
+
+    def update_configuration(function: Any, updates: dict[str, Any]) -> Any:
+        refuse(updates.get("Role", function.role), updates.get("VpcConfig", function.vpc_config))
+        return update(function, updates)
+
+    LambdaBackend.create_function = create_function
+    LambdaFunction.update_configuration = update_configuration
 
 
 def _mark_sessions_of_administrators(authorizer: Authorizer) -> None:

@@ -15,6 +15,7 @@ from localcloud.aurora.iam_tokens import Expected, KeyLookup, TokenRefused
 from localcloud.aurora.postgresql_cluster import Instance, PostgresqlCluster
 from localcloud.aurora.postgresql_protocol import Refused, Startup
 from localcloud.aurora.postgresql_server import PostgresqlServer
+from localcloud.iam.evaluation import Decision
 
 _log = logging.getLogger(__name__)
 
@@ -29,12 +30,17 @@ class TokenCheck:
     resource_arn: Callable[[str], str]
     """Of a database user, as policies for rds-db:connect name it."""
     key_of: KeyLookup
+    may_connect: Callable[[str, str], Decision]
+    """Whether the holder of an access key may log in as the user of such an ARN."""
 
     def verify(self, user: str, token: str) -> None:
         """Returns for a token that admits this database user here; else TokenRefused."""
         expected = Expected(self.host, self.port, user, self.region)
-        principal = iam_tokens.verify(token, expected, self.key_of)
-        iam_tokens.authorize(principal, self.resource_arn(user))
+        access_key_id = iam_tokens.verify(token, expected, self.key_of)
+        resource_arn = self.resource_arn(user)
+        decision = self.may_connect(access_key_id, resource_arn)
+        if not decision.allowed:
+            raise TokenRefused(f"it may not rds-db:connect to {resource_arn} {decision.reason}")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ _EMPTY_BODY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
 class SigningKey(Protocol):
-    """What is known of an access key: its secret, the session it belongs to, and whose it is."""
+    """What is known of an access key: its secret, and the session it belongs to."""
 
     @property
     def secret_access_key(self) -> str:
@@ -29,10 +29,6 @@ class SigningKey(Protocol):
     @property
     def session_token(self) -> str | None:
         """The token that must come along; None for a key without a session."""
-
-    @property
-    def role_arn(self) -> str:
-        """The principal that the key acts as."""
 
 
 KeyLookup = Callable[[str], SigningKey | None]
@@ -53,7 +49,7 @@ class Expected:
 
 
 def verify(token: str, expected: Expected, key_of: KeyLookup, *, now: datetime | None = None) -> str:
-    """The principal that signed the token for exactly this host, port, user and region, just now.
+    """The access key that signed the token for exactly this host, port, user and region, just now.
 
     Raises TokenRefused for anything else, and for a token older than 15 minutes.
     """
@@ -72,11 +68,7 @@ def verify(token: str, expected: Expected, key_of: KeyLookup, *, now: datetime |
     )
     signature = _signature(signed, key.secret_access_key)
     _check(hmac.compare_digest(signature, signed.signature), "its signature is wrong")
-    return key.role_arn
-
-
-def authorize(principal: str, resource_arn: str) -> None:
-    """Admits every principal as every database user: policies are not evaluated yet (see README)."""
+    return signed.access_key_id
 
 
 @dataclass(frozen=True)

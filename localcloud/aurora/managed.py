@@ -15,7 +15,9 @@ from localcloud.aurora.gates import ClusterGate, TokenCheck
 from localcloud.aurora.iam_tokens import KeyLookup, SigningKey
 from localcloud.aurora.postgresql_cluster import Instance, PostgresqlCluster
 from localcloud.aurora.proxy import Proxy, ProxyGate
+from localcloud.authorization import services_acting
 from localcloud.functions import credentials
+from localcloud.iam.evaluation import Decision
 from localcloud.network import interfaces
 from localcloud.network.admission import Locate, Network
 from localcloud.network.interfaces import Interface
@@ -46,13 +48,21 @@ class AuroraService:
     @property
     def key_of(self) -> KeyLookup:
         """Whose keys the endpoints take tokens of: sessions of the local STS, and who runs the cloud."""
-        operator = OperatorKey(f"arn:aws:iam::{self._cloud.account}:root")
+        operator = OperatorKey()
 
         def key_of(access_key_id: str) -> SigningKey | None:
             own = access_key_id == operator_key.ACCESS_KEY_ID
             return operator if own else credentials.secret_of(access_key_id)
 
         return key_of
+
+    def key_may_connect(self, access_key_id: str, database_user_arn: str) -> Decision:
+        """Whether the holder of a key may log in as a database user."""
+        return services_acting.key_may_connect(self._cloud, access_key_id, database_user_arn)
+
+    def role_may_connect(self, role_arn: str, database_user_arn: str) -> Decision:
+        """Whether a proxy with this role may log in as a database user."""
+        return services_acting.may_connect(self._cloud, role_arn, database_user_arn)
 
     def next_directory(self) -> Path:
         """A directory for a cluster that is not there yet; short, for the sockets in it."""
@@ -83,7 +93,6 @@ class AuroraService:
 class OperatorKey:
     """The key pair that `localcloud env` prints."""
 
-    role_arn: str
     secret_access_key: str = operator_key.SECRET_ACCESS_KEY
     session_token: str | None = None
 
@@ -136,9 +145,11 @@ class Identity:
     account: str
     resource_id: str
 
-    def tokens(self, host: str, port: int, key_of: KeyLookup) -> TokenCheck:
+    def tokens(self, host: str, port: int, service: AuroraService) -> TokenCheck:
         """What tokens for one of its endpoints have to say."""
-        return TokenCheck(host, port, self.region, self.database_user_arn, key_of)
+        return TokenCheck(
+            host, port, self.region, self.database_user_arn, service.key_of, service.key_may_connect
+        )
 
     def database_user_arn(self, user: str) -> str:
         """A database user, as policies for rds-db:connect name it."""
@@ -235,7 +246,7 @@ class ManagedCluster:
         self._open(self._instances[name], lambda: self.cluster.instance(name))
 
     def _open(self, place: Place, choose: Callable[[], Instance | None]) -> None:
-        tokens = self.identity.tokens(place.address, self.port, self._service.key_of)
+        tokens = self.identity.tokens(place.address, self.port, self._service)
         place.open(self.port, ClusterGate(self.cluster, choose, tokens, lambda: self.iam_enabled))
 
 
@@ -295,6 +306,7 @@ class ManagedProxy:
             if target:
                 self.proxy.cluster_resource_arn = target.identity.database_user_arn
                 self.proxy.why_unreachable = self._way_to(target)
+                self.proxy.role_may_connect = self._service.role_may_connect
             for endpoint in self._endpoints.values():
                 self._open(endpoint)
 
@@ -313,5 +325,5 @@ class ManagedProxy:
             place.shut()
             return
         port = self._target.port
-        tokens = self.identity.tokens(place.address, port, self._service.key_of)
+        tokens = self.identity.tokens(place.address, port, self._service)
         place.open(port, ProxyGate(self.proxy, tokens, read_only=endpoint.read_only))

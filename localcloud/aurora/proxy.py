@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from localcloud.aurora import iam_tokens
 from localcloud.aurora import postgresql_protocol as protocol
 from localcloud.aurora.endpoint import Admission
 from localcloud.aurora.gates import TokenCheck, is_iam_user, running
@@ -14,6 +13,7 @@ from localcloud.aurora.iam_tokens import TokenRefused
 from localcloud.aurora.postgresql_cluster import Instance, PostgresqlCluster
 from localcloud.aurora.postgresql_protocol import Refused, Startup
 from localcloud.aurora.postgresql_server import PostgresqlServer
+from localcloud.iam.evaluation import Decision
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ class Proxy:
     settings: ProxySettings
     cluster: PostgresqlCluster | None = None
     cluster_resource_arn: Callable[[str], str] = lambda user: user
+    role_may_connect: Callable[[str, str], Decision] = lambda _role_arn, _resource_arn: Decision(allowed=True)
     why_unreachable: Callable[[], str | None] = lambda: None
     """What keeps the proxy's own connections from the cluster; None when nothing does."""
 
@@ -102,7 +103,14 @@ class ProxyGate:
         # the proxy in turn logs in by a token of its own role: the database takes it for members of rds_iam
         if not is_iam_user(instance, user):
             raise Refused(protocol.INVALID_PASSWORD, f'password authentication failed for user "{user}"')
-        iam_tokens.authorize(self.proxy.settings.role_arn, self.proxy.cluster_resource_arn(user))
+        role_arn, resource_arn = self.proxy.settings.role_arn, self.proxy.cluster_resource_arn(user)
+        decision = self.proxy.role_may_connect(role_arn, resource_arn)
+        if not decision.allowed:
+            _log.warning(
+                "proxy %s: %s may not rds-db:connect to %s %s",
+                self.proxy.name, role_arn, resource_arn, decision.reason,
+            )  # fmt: skip
+            raise Refused(protocol.INVALID_PASSWORD, f'PAM authentication failed for user "{user}"')
 
     def _check(self, user: str, token: str) -> None:
         try:

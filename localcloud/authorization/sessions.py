@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -78,7 +77,6 @@ def trust_policy(role_arn: str) -> Policy | None:
     return parsed(role.assume_role_policy_document) if role else None
 
 
-@lru_cache(maxsize=1024)
 def parsed(document: str) -> Policy:
     """Return a policy's document as IAM keeps it, URL-encoded or not."""
     return Policy.parse(unquote(document) if document.lstrip().startswith("%") else document)

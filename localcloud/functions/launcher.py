@@ -9,6 +9,7 @@ from tempfile import mkdtemp
 from moto.awslambda.utils import get_backend
 from moto.logs.models import logs_backends
 
+from localcloud.authorization import services_acting
 from localcloud.cloud import Cloud
 from localcloud.functions import credentials
 from localcloud.functions.code_store import CodeStore
@@ -39,7 +40,10 @@ class Launcher:
         task_root = self._code.unpacked(configuration.archive, configuration.code_digest)
         layers = self._layers(configuration)
         backend = logs_backends[configuration.account][configuration.region]
-        log = LogStream(backend, configuration.log_group, configuration.version)
+        may_log = services_acting.log_rights(
+            self._cloud, configuration.role_arn, configuration.region, configuration.log_group
+        )
+        log = LogStream(backend, configuration.log_group, configuration.version, may_log)
         environment = ExecutionEnvironment(configuration, log, Path(mkdtemp(dir=self._scratch)))
         control, theirs = socket.socketpair()
         command = self._runtimes.command(

@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -37,8 +38,13 @@ class LogStream:
     still create it under that name. What is written before is kept until then.
     """
 
-    def __init__(self, backend: LogsBackend, group: str, version: str) -> None:
+    def __init__(
+        self, backend: LogsBackend, group: str, version: str, may: Callable[[str], bool] = lambda _: True
+    ) -> None:
+        """`may` tells whether the function's role has a right of CloudWatch Logs, by the action's name."""
         self.group = group
+        self._may = may
+        self._is_silent = False
         self.name = f"{datetime.now(UTC):%Y/%m/%d}/[{version}]{secrets.token_hex(16)}"
         self._backend = backend
         self._lock = threading.Lock()
@@ -53,9 +59,8 @@ class LogStream:
             self._tail_bytes = 0
             if self._waiting is None:
                 return
-            self._backend.ensure_log_group(self.group)
-            self._backend.create_log_stream(self.group, self.name)
             waiting, self._waiting = self._waiting, None
+            self._is_silent = not self._create()
             self._put(waiting)
 
     def write(self, line: str) -> None:
@@ -74,9 +79,23 @@ class LogStream:
             text = "\n".join(self._tail)
         return text.encode()[-TAIL_BYTES:].decode(errors="ignore")
 
-    def _put(self, events: list[dict[str, Any]]) -> None:
+    def _create(self) -> bool:
+        """Create the stream, and the group where it is missing; False where the role lacks a right for it."""
+        if not self._may("CreateLogStream"):
+            return False
         try:
-            if events:
+            self._backend.create_log_stream(self.group, self.name)
+        except ResourceNotFoundException:
+            if not self._may("CreateLogGroup"):
+                return False
+            self._backend.ensure_log_group(self.group)
+            self._backend.create_log_stream(self.group, self.name)
+        return self._may("PutLogEvents")
+
+    def _put(self, events: list[dict[str, Any]]) -> None:
+        """Without the rights a function works on, and its lines go nowhere: so it is on AWS too."""
+        try:
+            if events and not self._is_silent:
                 self._backend.put_log_events(self.group, self.name, events)
         except ResourceNotFoundException:
             pass  # the group was deleted while the function ran: its last lines go nowhere, as on AWS

@@ -21,6 +21,7 @@ from localcloud.resources.rds_records import (
     cluster_parameters,
     flag,
     moto_arguments,
+    require_monitoring_role,
     tell_what_has_no_effect,
 )
 
@@ -69,6 +70,7 @@ class Cluster(Handler):
         identifier = (given.get("DBClusterIdentifier") or request.generated_name(longest=63)).lower()
         if identifier in backend(request).clusters:
             raise ResourceFailed(f"DB Cluster already exists: {identifier}")
+        require_monitoring_role(request)
         password = _new_password() if flag(given, "ManageMasterUserPassword") else given["MasterUserPassword"]
         record = _record(request, identifier, password)
         try:
@@ -84,6 +86,7 @@ class Cluster(Handler):
         given, managed = request.properties, _managed(current)
         record = backend(request).clusters[current.physical_id]
         _refuse_major_upgrade(given, managed)
+        require_monitoring_role(request)
         group = given.get("DBClusterParameterGroupName")
         if group != previous.get("DBClusterParameterGroupName"):
             parameters = cluster_parameters(request, group)

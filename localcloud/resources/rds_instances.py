@@ -15,6 +15,7 @@ from localcloud.resources.rds_records import (
     backend,
     instance_parameters,
     moto_arguments,
+    require_monitoring_role,
     tell_what_has_no_effect,
 )
 
@@ -51,6 +52,7 @@ class Instance(Handler):
     def create(self, request: Request) -> Provisioned:
         """Create the record and start the server."""
         given, managed = request.properties, _cluster(request)
+        require_monitoring_role(request)
         identifier = (given.get("DBInstanceIdentifier") or request.generated_name(longest=63)).lower()
         record = backend(request).create_db_instance(
             {
@@ -74,6 +76,7 @@ class Instance(Handler):
     def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
         """Change the class, parameters and what else is only recorded."""
         given = request.properties
+        require_monitoring_role(request)
         managed: ManagedCluster = current.state
         record = backend(request).databases[current.physical_id]
         group = given.get("DBParameterGroupName")

@@ -13,6 +13,7 @@ from moto.secretsmanager.models import secretsmanager_backends
 from localcloud.aurora import proxy as aurora_proxy
 from localcloud.aurora.managed import AuroraService, Identity, ManagedProxy
 from localcloud.aurora.proxy import ProxySettings, SecretUser
+from localcloud.authorization import services_acting
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
 from localcloud.resources.on_moto import tag_list
 from localcloud.resources.rds_records import backend, flag
@@ -224,6 +225,12 @@ def _secret_users(request: Request) -> Iterator[SecretUser]:
     """The users of the proxy's secrets, as they are now; a secret that cannot be read is passed over."""
     secrets = secretsmanager_backends[request.account][request.region]
     for auth in request.properties.get("Auth", []):
+        refused = services_acting.why_secret_unreadable(
+            request.cloud, request.properties["RoleArn"], request.region, auth["SecretArn"]
+        )
+        if refused:
+            _log.warning("proxy %s: %s", request.properties["DBProxyName"], refused)
+            continue
         try:
             value: Any = json.loads(
                 secrets.get_secret_value(auth["SecretArn"], None, "AWSCURRENT")["SecretString"]

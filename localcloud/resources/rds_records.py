@@ -9,6 +9,7 @@ from typing import Any
 from botocore import xform_name
 from moto.rds.models import RDSBackend, rds_backends
 
+from localcloud.authorization import services_acting
 from localcloud.resources.base import Properties, Request, ResourceFailed
 
 _log = logging.getLogger(__name__)
@@ -61,3 +62,11 @@ def _typed(value: Any) -> Any:
     if isinstance(value, str) and value.isdecimal() and not value.startswith("0"):
         return int(value)
     return value
+
+
+def require_monitoring_role(request: Request) -> None:
+    """Refuse what RDS refuses: a role for Enhanced Monitoring that cannot be used for it."""
+    role = request.properties.get("MonitoringRoleArn")
+    refused = role and services_acting.why_no_monitoring(request.cloud, role, request.region)
+    if refused:
+        raise ResourceFailed(refused)

@@ -75,7 +75,11 @@ class RotationSchedule(Handler):
                 " own that runs nowhere else"
             )
         secret = secret_rotation.register(
-            _secrets(request), given["SecretId"], given["RotationLambdaARN"], given.get("RotationRules")
+            request.cloud,
+            _secrets(request),
+            given["SecretId"],
+            given["RotationLambdaARN"],
+            given.get("RotationRules"),
         )
         at_once = flag(given, "RotateImmediatelyOnUpdate", default=True)
         first = secret_rotation.rotate if at_once else secret_rotation.test

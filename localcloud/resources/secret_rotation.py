@@ -14,9 +14,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from moto.awslambda.utils import get_backend
-from moto.secretsmanager.exceptions import InvalidRequestException, ResourceNotFoundException
+from moto.secretsmanager.exceptions import (
+    InvalidRequestException,
+    ResourceNotFoundException,
+    SecretsManagerClientError,
+)
 from moto.secretsmanager.models import SecretsManagerBackend
 
+from localcloud.authorization import services_acting
 from localcloud.cloud import Cloud
 from localcloud.functions.runner import Functions
 
@@ -38,7 +43,7 @@ def rotate_secret(
 ) -> str:
     """RotateSecret: answers when it is over. As on AWS, a failure shows in the secret, not here."""
     secret = backend.describe_secret(secret_id)
-    register(backend, secret_id, rotation_lambda_arn or secret.rotation_lambda_arn, rotation_rules)
+    register(cloud, backend, secret_id, rotation_lambda_arn or secret.rotation_lambda_arn, rotation_rules)
     if rotate_immediately:
         rotate(cloud, secret, client_request_token)
     else:
@@ -48,6 +53,7 @@ def rotate_secret(
 
 
 def register(
+    cloud: Cloud,
     backend: SecretsManagerBackend,
     secret_id: str,
     function_arn: str,
@@ -64,7 +70,9 @@ def register(
             "You tried to enable rotation on a secret that doesn't already have a Lambda function ARN"
             " configured and you didn't include such an ARN as a parameter in this call."
         )
-    _function(secret, function_arn)
+    refused = services_acting.why_no_rotation(cloud, _function(secret, function_arn), secret.arn)
+    if refused:
+        raise SecretsManagerClientError("AccessDeniedException", refused)
     secret.rotation_requested = True
     secret.rotation_enabled = True
     secret.rotation_lambda_arn = function_arn
@@ -119,6 +127,9 @@ def _take(cloud: Cloud, secret: Any, version: str, step: str) -> str | None:
     """The function's error, or None."""
     event = {"Step": step, "SecretId": secret.arn, "ClientRequestToken": version}
     function = _function(secret, secret.rotation_lambda_arn)
+    refused = services_acting.why_no_rotation(cloud, function, secret.arn)
+    if refused:
+        return refused
     outcome = cloud.part(Functions, Functions).invoke(function, event)
     if not outcome.failed:
         return None

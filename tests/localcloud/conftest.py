@@ -15,11 +15,11 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 from moto.awslambda.models import lambda_backends
-from moto.iam.models import iam_backends
 from moto.logs.models import logs_backends
 
 from localcloud.cloud import Cloud
 from localcloud.functions.runner import Functions, Outcome
+from tests.localcloud.roles import allow, role_with
 
 REGION = "us-east-1"
 
@@ -32,9 +32,7 @@ class DeployedFunctions:
         self.runner = cloud.part(Functions, Functions)
         self.backend = lambda_backends[cloud.account][REGION]
         self.logs = logs_backends[cloud.account][REGION]
-        role = f"role-{uuid.uuid4().hex[:12]}"
-        iam = iam_backends[cloud.account]["aws"]
-        self.role_arn = iam.create_role(role, "{}", "/", None, "", [], 3600).arn
+        self.role_arn = role_with(cloud.account, allow("logs:*"))
 
     def python(self, source: str, **properties: Any) -> Any:
         """Create a Python function of one module, handler.py, with a function `handler`."""

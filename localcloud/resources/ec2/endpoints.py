@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from localcloud.authorization import services_acting
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
 from localcloud.resources.ec2.backend import Tagged, backend, tag
 from localcloud.resources.on_moto import document, gone_is_deleted
@@ -112,6 +113,7 @@ class FlowLog(Tagged):
         )
         if refused:
             raise ResourceFailed(str(refused[0][2]))
+        _tell_whether_it_arrives(request, created[0])
         tag(request, created[0].id, {})
         return Provisioned(created[0].id, {"Id": created[0].id})
 
@@ -119,6 +121,17 @@ class FlowLog(Tagged):
         """Delete the flow log."""
         with gone_is_deleted():
             backend(request).delete_flow_logs([current.physical_id])
+
+
+def _tell_whether_it_arrives(request: Request, flow_log: Any) -> None:
+    """A role that does not fit shows in the flow log's status only, as on AWS."""
+    role, group = (request.properties.get(name) for name in ("DeliverLogsPermissionArn", "LogGroupName"))
+    if (
+        role
+        and group
+        and not services_acting.may_deliver_flow_logs(request.cloud, role, request.region, group)
+    ):
+        flow_log.deliver_logs_status, flow_log.deliver_logs_error_message = "FAILED", "Access error"
 
 
 class NetworkInterface(Tagged):

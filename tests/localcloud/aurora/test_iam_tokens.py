@@ -19,17 +19,17 @@ def token(key=KEY, **changes) -> str:
 
 
 def test_a_token_made_by_boto3_admits_and_tells_the_principal():
-    assert verify(token(), EXPECTED, key_of) == KEY.role_arn
+    assert verify(token(), EXPECTED, key_of) == KEY.access_key_id
 
 
 def test_a_key_without_a_session_signs_too():
     key = replace(KEY, session_token=None)
-    assert verify(token(key), EXPECTED, lambda _: key) == KEY.role_arn
+    assert verify(token(key), EXPECTED, lambda _: key) == KEY.access_key_id
 
 
 def test_names_that_need_encoding_are_signed_and_read_alike():
     odd = "röle with/odd=name+&~"
-    assert verify(token(user=odd), replace(EXPECTED, user=odd), key_of) == KEY.role_arn
+    assert verify(token(user=odd), replace(EXPECTED, user=odd), key_of) == KEY.access_key_id
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_token_holds_for_fifteen_minutes(age_seconds, holds):
     now = datetime.now(UTC) + timedelta(seconds=age_seconds)
     good = token()
     if holds:
-        assert verify(good, EXPECTED, key_of, now=now) == KEY.role_arn
+        assert verify(good, EXPECTED, key_of, now=now) == KEY.access_key_id
     else:
         with pytest.raises(TokenRefused, match=r"expired|ahead"):
             verify(good, EXPECTED, key_of, now=now)

@@ -11,11 +11,19 @@ from localcloud import operator_key
 from localcloud.aurora.managed import AuroraService
 from localcloud.functions.credentials import mint
 from localcloud.resources.base import ResourceFailed
+from tests.localcloud.roles import allow, role_with
 
 from .conftest import ACCOUNT, REGION
 from .shop import connect, create_cluster, create_instance, query, records
 
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/caller"
+DATABASE_USERS = f"arn:aws:rds-db:{REGION}:{ACCOUNT}:dbuser"
+
+
+PROXY_RIGHTS = (
+    allow("rds-db:connect", f"{DATABASE_USERS}:cluster-*/app"),
+    allow("secretsmanager:GetSecretValue"),
+)
+CALLER_RIGHTS = (allow("rds-db:connect", f"{DATABASE_USERS}:prx-*/*"),)
 
 
 @pytest.fixture
@@ -35,7 +43,7 @@ def create_proxy(stack, cluster, subnets, **properties):
         **{
             "DBProxyName": "shop-proxy",
             "EngineFamily": "POSTGRESQL",
-            "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/proxy",
+            "RoleArn": role_with(ACCOUNT, *PROXY_RIGHTS),
             "VpcSubnetIds": subnets,
             "RequireTLS": True,
             "DefaultAuthScheme": "IAM_AUTH",
@@ -60,8 +68,8 @@ def create_secret(username, password):
     return secret.arn
 
 
-def token(host, user, port=5432):
-    session = mint(ROLE, session_name="function", region=REGION)
+def token(host, user, port=5432, rights=CALLER_RIGHTS):
+    session = mint(role_with(ACCOUNT, *rights), session_name="function", region=REGION)
     client = boto3.Session(
         session.access_key_id, session.secret_access_key, session.session_token, region_name=REGION
     ).client("rds")
@@ -71,6 +79,60 @@ def token(host, user, port=5432):
 def test_end_to_end_iam_admits_by_the_token_of_a_minted_session(stack, cluster, subnets):
     host = create_proxy(stack, cluster, subnets).attributes["Endpoint"]
     assert query(connect(stack, host, 5432, token(host, "app"), "app"), "SELECT current_user") == "app"
+
+
+@pytest.mark.parametrize(
+    "rights",
+    [
+        [],
+        [allow("rds-db:connect", f"{DATABASE_USERS}:prx-*/another")],
+        [allow("rds-db:connect", f"{DATABASE_USERS}:cluster-*/app")],
+        [*CALLER_RIGHTS, {**allow("rds-db:*"), "Effect": "Deny"}],
+    ],
+)
+def test_a_caller_without_the_right_on_this_proxy_and_user_is_refused(stack, cluster, subnets, rights):
+    host = create_proxy(stack, cluster, subnets).attributes["Endpoint"]
+    with pytest.raises(psycopg2.OperationalError, match="The IAM authentication failed for the role app"):
+        connect(stack, host, 5432, token(host, "app", rights=rights), "app")
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        {"rights": []},
+        {"rights": [allow("rds-db:connect", f"{DATABASE_USERS}:prx-*/app")]},
+        {"rights": PROXY_RIGHTS, "trusted": ("lambda.amazonaws.com",)},
+    ],
+)
+def test_a_proxy_whose_role_may_not_log_in_to_the_cluster_lets_nobody_in(stack, cluster, subnets, role):
+    rights = role.pop("rights")
+    proxy = create_proxy(stack, cluster, subnets, RoleArn=role_with(ACCOUNT, *rights, **role))
+    host = proxy.attributes["Endpoint"]
+    with pytest.raises(psycopg2.OperationalError, match="PAM authentication failed"):
+        connect(stack, host, 5432, token(host, "app"), "app")
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        {"rights": []},
+        {"rights": [allow("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:*:*:secret:another-*")]},
+        {"rights": PROXY_RIGHTS, "trusted": ("lambda.amazonaws.com",)},
+    ],
+)
+def test_a_proxy_whose_role_may_not_read_a_secret_has_no_credentials(stack, cluster, subnets, role):
+    auth = {"AuthScheme": "SECRETS", "SecretArn": create_secret("legacy", "legacy password")}
+    rights = role.pop("rights")
+    proxy = create_proxy(
+        stack,
+        cluster,
+        subnets,
+        DefaultAuthScheme="NONE",
+        Auth=[auth],
+        RoleArn=role_with(ACCOUNT, *rights, **role),
+    )
+    with pytest.raises(psycopg2.OperationalError, match="This RDS proxy has no credentials for the role"):
+        connect(stack, proxy.attributes["Endpoint"], 5432, "legacy password", "legacy")
 
 
 def test_whoever_runs_the_cloud_signs_tokens_too(stack, cluster, subnets):

@@ -3,8 +3,10 @@
 import json
 import time
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
+from moto.secretsmanager.exceptions import SecretsManagerClientError
 from moto.secretsmanager.models import secretsmanager_backends
 
 from localcloud.functions.runner import Functions, Outcome
@@ -40,6 +42,17 @@ class RotationFunction:
     """Stands in for the functions of the cloud: rotates as the documentation's template does."""
 
     fails_at: str | None = None
+    admits: list = field(
+        default_factory=lambda: [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "secretsmanager.amazonaws.com"},
+                "Action": "lambda:InvokeFunction",
+                "Resource": "*",
+                "Condition": {"StringEquals": {"AWS:SourceAccount": ACCOUNT}},
+            }
+        ]
+    )
     events: list = field(default_factory=list)
 
     def invoke(self, function, event):
@@ -69,8 +82,20 @@ class RotationFunction:
 def function(cloud, monkeypatch):
     function = RotationFunction()
     cloud.part(Functions, lambda _: function)
-    monkeypatch.setattr(secret_rotation, "_function", lambda secret, arn: arn)
+    monkeypatch.setattr(secret_rotation, "_function", lambda secret, arn: Registered(arn, function))
     return function
+
+
+@dataclass
+class Registered:
+    """The function as Lambda knows it."""
+
+    function_arn: str
+    rotation: RotationFunction
+
+    @property
+    def policy(self):
+        return SimpleNamespace(statements=self.rotation.admits)
 
 
 def steps(function):
@@ -116,6 +141,15 @@ def test_a_rotation_takes_four_steps_and_changes_the_secret(stack, secret, funct
     assert len({event["ClientRequestToken"] for event in function.events}) == 1
     assert value_of(secret)["password"] == "rotated 1"
     assert value_of(secret, "AWSPREVIOUS")["password"] == "first"
+
+
+@pytest.mark.parametrize("condition", [None, {"ArnLike": {"AWS:SourceArn": "arn:aws:secretsmanager:*:*:x"}}])
+def test_a_function_that_does_not_admit_secrets_manager_is_not_taken(stack, secret, function, condition):
+    function.admits = [{**function.admits[0], "Condition": condition}] if condition else []
+    with pytest.raises(SecretsManagerClientError, match=r"grants access to the principal secretsmanager\."):
+        secrets().rotate_secret(secret_id=secret, rotation_lambda_arn=FUNCTION)
+    assert function.events == []
+    assert value_of(secret)["password"] == "first"
 
 
 def test_a_secret_rotates_again_by_the_function_that_it_has(stack, secret, function):
