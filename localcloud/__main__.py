@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud import operator_key, processes
+from localcloud.enforcements import EVERY, Enforcement, listed, named
 from localcloud.server import STATUS_PATH, run
 from localcloud.state import DEFAULT_NAME, Home, NotOurs, State, Taken
 
@@ -41,18 +42,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def start(given: argparse.Namespace) -> int:
     """Start a cloud, in the background or here, and say how to use it."""
-    home = Home(given.name)
+    home, without = Home(given.name), named(given.without)
     if (state := home.running()) is not None and state.port:
-        print(f"local cloud {home.name} is running at http://localhost:{state.port}")
-        return _OK
+        return _runs_already(home, state, without)
     if given.foreground:
-        return run(home, port=given.port, region=given.region)
+        return run(home, port=given.port, region=given.region, enforcements=EVERY - without)
     begun = time.monotonic()
-    if not _start_in_background(home, given.port, given.region):
+    if not _start_in_background(home, given.port, given.region, without):
         return _FAILED
     state = home.read()
     port = state.port if state else 0
     print(f"local cloud {home.name} is ready at http://localhost:{port} ({time.monotonic() - begun:.1f} s)")
+    if state:
+        _print_what_is_not_enforced(_status(state))
     print(f'  use it:  eval "$(python -m localcloud env{_option(home)})"')
     print(f"  end it:  python -m localcloud stop{_option(home)}")
     return _OK
@@ -101,6 +103,12 @@ def status(given: argparse.Namespace) -> int:
         "stacks", [(one["name"], f"{one['status']}, {one['resources']} resources") for one in page["stacks"]]
     )
     _print_table("endpoints", sorted(page["endpoints"].items()))
+    print(f"enforced: {', '.join(page['enforced']) or 'nothing'}")
+    _print_what_is_not_enforced(page)
+    _print_table(
+        "refused",
+        [(f"{one['at']} {one['enforcement']}", f"{one['who']}: {one['reason']}") for one in page["refusals"]],
+    )
     _print_table("processes", [(str(pid), processes.command(pid)) for pid in [state.pid, *below]])
     return _OK
 
@@ -122,10 +130,34 @@ def stop(given: argparse.Namespace) -> int:
     return _report(home, left)
 
 
-def _start_in_background(home: Home, port: int, region: str) -> bool:
+def _runs_already(home: Home, state: State, without: frozenset[Enforcement]) -> int:
+    """What is enforced is decided at the start: asked for something else, say so and fail."""
+    print(f"local cloud {home.name} is running at http://localhost:{state.port}")
+    page = _status(state)
+    _print_what_is_not_enforced(page)
+    if not without or listed(without) == page["switched_off"]:
+        return _OK
+    asked = ", ".join(listed(without))
+    print(
+        f"localcloud: --without {asked}: what is enforced is decided at the start; stop it first",
+        file=sys.stderr,
+    )
+    return _FAILED
+
+
+def _print_what_is_not_enforced(page: dict[str, Any]) -> None:
+    if page["switched_off"]:
+        print(f"  not enforced, as asked: {', '.join(page['switched_off'])}")
+    for name, reason in page["not_enforceable"].items():
+        print(f"  not enforced here: {name} ({reason})")
+
+
+def _start_in_background(home: Home, port: int, region: str, without: frozenset[Enforcement]) -> bool:
     """Start a server that outlives this process; until it is ready, it ends with this process."""
     ours, theirs = socket.socketpair()
-    command = [sys.executable, "-m", "localcloud.server", home.name, str(port), region, str(theirs.fileno())]
+    off = ",".join(listed(without))
+    arguments = [home.name, str(port), region, off, str(theirs.fileno())]
+    command = [sys.executable, "-m", "localcloud.server", *arguments]
     with tempfile.TemporaryFile() as said, ours:
         server = subprocess.Popen(
             command,
@@ -236,6 +268,14 @@ def _parser() -> argparse.ArgumentParser:
     starting = verbs.add_parser("start", parents=[named], help="start a cloud and wait until it is ready")
     starting.add_argument("--port", type=int, default=0, help="port of the AWS APIs (default: a free one)")
     starting.add_argument("--region", default="us-east-1", help="region of its clients (default: us-east-1)")
+    starting.add_argument(
+        "--without",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="let through what AWS would refuse; may be given several times. "
+        + " ".join(f"{one}: {one.what}." for one in Enforcement),
+    )
     starting.add_argument("--foreground", action="store_true", help="stay, and end with Ctrl-C")
     starting.set_defaults(verb=start)
     printing = verbs.add_parser(

@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localcloud.enforcements import EVERY, Enforcement, listed, named
+from localcloud.refusals import Refusals
 from localcloud.state import Home, NotOurs, Taken
 from localcloud.supervisor import Starter, supervise
 
@@ -24,7 +26,14 @@ if TYPE_CHECKING:
 STATUS_PATH = "/localcloud/status"
 
 
-def run(home: Home, *, port: int = 0, region: str, line: socket.socket | None = None) -> int:
+def run(
+    home: Home,
+    *,
+    port: int = 0,
+    region: str,
+    enforcements: frozenset[Enforcement] = EVERY,
+    line: socket.socket | None = None,
+) -> int:
     """Serve until told to end; return the exit status. `port` 0 takes a free one.
 
     Taken when a cloud of the name runs already. Nothing is left afterwards, neither process nor file.
@@ -37,10 +46,10 @@ def run(home: Home, *, port: int = 0, region: str, line: socket.socket | None = 
         raise
     if line is not None:
         _write_to(home.log)
-    return supervise(home, region, lambda: serve(home, port, region, starter))
+    return supervise(home, region, lambda: serve(home, port, region, enforcements, starter))
 
 
-def serve(home: Home, port: int, region: str, starter: Starter) -> None:
+def serve(home: Home, port: int, region: str, enforcements: frozenset[Enforcement], starter: Starter) -> None:
     """Serve until SIGTERM or SIGINT, then shut every part down."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
@@ -58,7 +67,7 @@ def serve(home: Home, port: int, region: str, starter: Starter) -> None:
     starter.tell("loading the AWS APIs")
     from localcloud.cloud import Cloud  # noqa: PLC0415 - moto takes a second to load: say so first
 
-    cloud = Cloud(port=port, directory=home.directory, region=region)
+    cloud = Cloud(port=port, directory=home.directory, region=region, enforcements=enforcements)
     try:
         application = _application(cloud)
         from moto.server import MotoRequestHandler  # noqa: PLC0415
@@ -129,6 +138,11 @@ def _prepare_in_background() -> None:
 
 
 def _status_page(cloud: Cloud, cloudformation: Any) -> Any:
+    from localcloud.network.callers import unenforceable  # noqa: PLC0415 - see serve
+
+    why_no_network = unenforceable() if cloud.enforces(Enforcement.NETWORK) else None
+    cannot = {Enforcement.NETWORK: why_no_network} if why_no_network else {}
+
     def page(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         stacks = [
             {"name": stack.name, "status": stack.status, "resources": len(stack.resources)}
@@ -136,17 +150,27 @@ def _status_page(cloud: Cloud, cloudformation: Any) -> Any:
             for stack in list(operations.region.stacks.values())
             if stack.exists
         ]
+        shown = {
+            "stacks": stacks,
+            "endpoints": cloud.endpoints,
+            "enforced": listed(cloud.enforcements - cannot.keys()),
+            "switched_off": listed(EVERY - cloud.enforcements),
+            "not_enforceable": {str(one): reason for one, reason in cannot.items()},
+            "refusals": [refusal.as_json() for refusal in Refusals.of(cloud).latest],
+        }
         start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps({"stacks": stacks, "endpoints": cloud.endpoints}).encode()]
+        return [json.dumps(shown).encode()]
 
     return page
 
 
 def main() -> int:
-    """Entry of the process that `start` makes: name, port, region and the line's file descriptor."""
-    name, port, region, descriptor = sys.argv[1:]
+    """Entry of the process that `start` makes: name, port, region, what is off, and the line's descriptor."""
+    name, port, region, without, descriptor = sys.argv[1:]
+    line = socket.socket(fileno=int(descriptor))
+    enforcements = EVERY - named([without])
     try:
-        return run(Home(name), port=int(port), region=region, line=socket.socket(fileno=int(descriptor)))
+        return run(Home(name), port=int(port), region=region, enforcements=enforcements, line=line)
     except (Taken, NotOurs, ValueError):
         return 1  # the starter has been told
 

@@ -52,7 +52,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 def _run_local(options: argparse.Namespace, console: Console) -> int:
     cloud = LocalCloud(options.cloud)
     if options.action == "up":
-        return local.up(console, cloud, seed_file=options.seed_file)
+        return local.up(console, cloud, seed_file=options.seed_file, without=options.without)
     return local.status(console, cloud) if options.action == "status" else local.down(console, cloud)
 
 
@@ -71,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     on_this_machine.add_argument("action", choices=["up", "status", "down"])
     on_this_machine.add_argument(
         "--seed-file", type=Path, help="CSV or CSV.gz of invoice lines; default: a small sample"
+    )
+    on_this_machine.add_argument(
+        "--without", default="", metavar="NAMES", help="what the cloud shall not enforce, as iam,network"
     )
     migrator = verbs.add_parser("migrations", help="run a verb of the migrator where the database is")
     migrator.add_argument("action", choices=migrations.VERBS)

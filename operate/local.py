@@ -15,16 +15,17 @@ from operate.report import print_report
 LOGS = PROJECT / "build" / "logs"
 
 
-def up(console: Console, cloud: LocalCloud, *, seed_file: Path | None) -> int:
+def up(console: Console, cloud: LocalCloud, *, seed_file: Path | None, without: str = "") -> int:
     """Bring the local deployment to what the sources say: start the cloud if need be, deploy, prove, report.
 
     Interrupted or failed, it takes away the cloud that it started itself; a cloud that ran before stays as
-    CloudFormation's rollback left it. Raises Refused, CdkFailed or LocalCloudFailed.
+    CloudFormation's rollback left it. `without` names what a cloud that is started now shall not enforce.
+    Raises Refused, CdkFailed or LocalCloudFailed.
     """
     deployment = Deployment(kind="local", seed_file=seed_file, cloud=cloud.name)
     check_settings(deployment)
     with cloud.taken_away_unless_finished(console):
-        _prepare(console, cloud, deployment)
+        _prepare(console, cloud, deployment, without)
         _deploy(console, cloud)
     return status(console, cloud)
 
@@ -44,6 +45,8 @@ def status(console: Console, cloud: LocalCloud) -> int:
             "Take it away:               make local-destroy",
         ],
     )
+    for line in cloud.unenforced():
+        console.print(f"Not enforced, so that AWS may refuse what passed here: {line}", soft_wrap=True)
     return 0
 
 
@@ -60,14 +63,16 @@ def down(console: Console, cloud: LocalCloud) -> int:
     return 0
 
 
-def _prepare(console: Console, cloud: LocalCloud, deployment: Deployment) -> None:
+def _prepare(console: Console, cloud: LocalCloud, deployment: Deployment, without: str) -> None:
     """Start and bootstrap the cloud while the templates are synthesized: neither needs the other."""
     log = LOGS / "local-synth.log"
     with shown(console, "Synthesizing the templates, starting the local cloud"):
         synthesis = cdk.synthesize(deployment, cloud.assembly, output=log)
         try:
-            if not cloud.is_running():
-                cloud.start()
+            was_running = cloud.is_running()
+            if without or not was_running:
+                cloud.start(without=without)
+            if not was_running:
                 _bootstrap(cloud)
             cdk.finish(synthesis, log)
         finally:

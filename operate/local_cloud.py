@@ -1,5 +1,6 @@
 """The embedded cloud as the verbs use it: by its own command line, like any other app would."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -33,9 +34,15 @@ class LocalCloud:
         """Whether it answers."""
         return self._call("env", check=False).returncode == 0
 
-    def start(self) -> None:
-        """Start it in the background and wait until it is ready."""
-        self._call("start")
+    def start(self, *, without: str = "") -> None:
+        """Start it and wait until it is ready; `without` names what it shall not enforce."""
+        self._call("start", *(["--without", without] if without else []))
+
+    def unenforced(self) -> list[str]:
+        """Return what it lets through that AWS might refuse, and why."""
+        shown = json.loads(self._call("status", "--json").stdout)
+        switched_off = [f"{name}: switched off" for name in shown["switched_off"]]
+        return switched_off + [f"{name}: {reason}" for name, reason in shown["not_enforceable"].items()]
 
     def stop(self) -> str:
         """End it with all that belongs to it; returns its report of what is left."""
@@ -84,9 +91,9 @@ class LocalCloud:
                 unset += words
         return exports, unset
 
-    def _call(self, verb: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def _call(self, verb: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "localcloud", verb, "--name", self.name],
+            [sys.executable, "-m", "localcloud", verb, "--name", self.name, *options],
             cwd=PROJECT,
             capture_output=True,
             text=True,

@@ -16,11 +16,13 @@ from localcloud.aurora.iam_tokens import KeyLookup, SigningKey
 from localcloud.aurora.postgresql_cluster import Instance, PostgresqlCluster
 from localcloud.aurora.proxy import Proxy, ProxyGate
 from localcloud.authorization import services_acting
+from localcloud.enforcements import Enforcement
 from localcloud.functions import credentials
 from localcloud.iam.evaluation import Decision
 from localcloud.network import interfaces
 from localcloud.network.admission import Locate, Network
 from localcloud.network.interfaces import Interface
+from localcloud.refusals import Refusals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,11 +60,19 @@ class AuroraService:
 
     def key_may_connect(self, access_key_id: str, database_user_arn: str) -> Decision:
         """Whether the holder of a key may log in as a database user."""
-        return services_acting.key_may_connect(self._cloud, access_key_id, database_user_arn)
+        decision = services_acting.key_may_connect(self._cloud, access_key_id, database_user_arn)
+        return self._noted(f"access key {access_key_id}", database_user_arn, decision)
 
     def role_may_connect(self, role_arn: str, database_user_arn: str) -> Decision:
         """Whether a proxy with this role may log in as a database user."""
-        return services_acting.may_connect(self._cloud, role_arn, database_user_arn)
+        decision = services_acting.may_connect(self._cloud, role_arn, database_user_arn)
+        return self._noted(role_arn, database_user_arn, decision)
+
+    def _noted(self, who: str, database_user_arn: str, decision: Decision) -> Decision:
+        if not decision.allowed:
+            what = f"rds-db:connect on {database_user_arn} {decision.reason}"
+            Refusals.of(self._cloud).record(Enforcement.DATABASE_IAM, who, what)
+        return decision
 
     def next_directory(self) -> Path:
         """A directory for a cluster that is not there yet; short, for the sockets in it."""

@@ -106,10 +106,6 @@ class ProxyGate:
         role_arn, resource_arn = self.proxy.settings.role_arn, self.proxy.cluster_resource_arn(user)
         decision = self.proxy.role_may_connect(role_arn, resource_arn)
         if not decision.allowed:
-            _log.warning(
-                "proxy %s: %s may not rds-db:connect to %s %s",
-                self.proxy.name, role_arn, resource_arn, decision.reason,
-            )  # fmt: skip
             raise Refused(protocol.INVALID_PASSWORD, f'PAM authentication failed for user "{user}"')
 
     def _check(self, user: str, token: str) -> None:

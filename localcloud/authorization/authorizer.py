@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,11 +11,10 @@ from localcloud.authorization.sessions import Session
 from localcloud.cloud import Cloud
 from localcloud.enforcements import Enforcement
 from localcloud.iam.evaluation import AccessRequest, Decision, evaluate
+from localcloud.refusals import Refusals
 
 ALLOWED = Decision(allowed=True)
 SERVICE_SESSION = "service"
-
-_log = logging.getLogger(__name__)
 
 
 class Authorizer:
@@ -24,6 +22,7 @@ class Authorizer:
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
+        self._refusals = Refusals.of(cloud)
 
     @classmethod
     def of(cls, cloud: Cloud) -> Authorizer:
@@ -53,9 +52,9 @@ class Authorizer:
         for target in about:
             decision = self.decide(session, target, call)
             if not decision.allowed:
-                error = denials.denied(call.service, session.principal, target, decision)
-                _log.warning("denied: %s", error.message)
-                raise error
+                what = f"{target.action} on {target.arn} {decision.reason}"
+                self._refusals.record(Enforcement.IAM, session.principal.arn, what)
+                raise denials.denied(call.service, session.principal, target, decision)
 
     def decide(self, session: Session, target: Target, call: ApiCall | None = None) -> Decision:
         """Return IAM's decision about one action on one resource."""
@@ -88,9 +87,8 @@ class Authorizer:
         try:
             about = targets.targets_of(call)
         except Unmapped as gap:
-            _log.warning(
-                "%s:%s of %s cannot be judged: %s", call.service, call.operation, session.principal.arn, gap
-            )
+            what = f"{call.service}:{call.operation} cannot be judged: the local cloud does not know {gap}"
+            self._refusals.record(Enforcement.IAM, session.principal.arn, what)
             raise denials.not_known(str(gap)) from None
         self.check_targets(session, call, about)
 
@@ -109,10 +107,8 @@ class Authorizer:
             target = targets.key_target(call, secret.kms_key_id, action, context)
             decision = self.decide(session, target) if target else ALLOWED
             if target and not decision.allowed:
-                _log.warning(
-                    "denied: %s may not %s with %s %s",
-                    session.principal.arn, action, target.arn, decision.reason,
-                )  # fmt: skip
+                what = f"{action} with {target.arn} via Secrets Manager {decision.reason}"
+                self._refusals.record(Enforcement.KMS, session.principal.arn, what)
                 raise denials.kms_denied_to_secrets_manager()
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from localcloud.cloud import Cloud
 from localcloud.enforcements import Enforcement
@@ -15,28 +11,16 @@ from localcloud.functions.live import LiveEnvironments
 from localcloud.network import interfaces, routes, security_groups
 from localcloud.network.callers import Callers, Gone, SocketAddress, unenforceable
 from localcloud.network.interfaces import Dropped, Interface
+from localcloud.refusals import Refusals
 
 SILENCE_SECONDS = 127.0
 """So long Linux waits for an answer: 1 + 2 + 4 … + 64 s (tcp_syn_retries, tcp(7))."""
-
-MOST_REMEMBERED = 1000
 
 Locate = Callable[[], Interface | None]
 """Where a target stands now; None when it is being deleted."""
 
 Door = Callable[[SocketAddress, SocketAddress], bool]
 """Whether a connection from the first address to the second is admitted."""
-
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """What a function did not reach, and why."""
-
-    at: datetime
-    function: str
-    reason: str
 
 
 class Network:
@@ -49,17 +33,12 @@ class Network:
     def __init__(self, cloud: Cloud) -> None:
         self.enforced = cloud.enforces(Enforcement.NETWORK) and unenforceable() is None
         self.callers = Callers(cloud.part(LiveEnvironments, LiveEnvironments))
-        self._refusals: deque[Refusal] = deque(maxlen=MOST_REMEMBERED)
+        self._refusals = Refusals.of(cloud)
 
     @classmethod
     def of(cls, cloud: Cloud) -> Network:
         """Return the network of a cloud."""
         return cloud.part(cls, cls)
-
-    @property
-    def refusals(self) -> list[Refusal]:
-        """Return what was refused, the latest last."""
-        return list(self._refusals)
 
     def door(self, name: str, locate: Locate, port: int) -> Door | None:
         """Return who decides about connections to a database endpoint; None when all get through."""
@@ -94,9 +73,7 @@ class Network:
 
     def refuse(self, caller: ExecutionEnvironment, reason: str) -> None:
         """Say why the function will get no answer: in the server's log, in its own, and in its timeout."""
-        function = caller.configuration.name
-        self._refusals.append(Refusal(datetime.now(UTC), function, reason))
-        _log.warning("function %s gets no answer: %s", function, reason)
+        self._refusals.record(Enforcement.NETWORK, f"function {caller.configuration.name}", reason)
         caller.leave_unanswered(reason)
 
 

@@ -34,6 +34,10 @@ def function(cloud, lambda_):
     role = cloud.client("iam").create_role(
         RoleName="for-functions", AssumeRolePolicyDocument=json.dumps(trust)
     )
+    cloud.client("iam").attach_role_policy(
+        RoleName="for-functions",
+        PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+    )
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as target:
         target.writestr("index.py", SOURCE)

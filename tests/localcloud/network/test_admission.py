@@ -19,6 +19,7 @@ from localcloud.network import api_door, callers
 from localcloud.network.admission import Network
 from localcloud.network.api_door import ApiDoor
 from localcloud.network.interfaces import interface
+from localcloud.refusals import Refusals
 
 PORT = 5432
 CLIENT, HERE = ("127.0.0.1", 40000), ("127.9.9.1", PORT)
@@ -39,7 +40,9 @@ class Caller:
 
 
 def network_of(tmp_path, monkeypatch, caller=None, enforcements=EVERY):
-    network = Network(Cloud(port=4567, directory=tmp_path, enforcements=enforcements))
+    cloud = Cloud(port=4567, directory=tmp_path, enforcements=enforcements)
+    network = Network(cloud)
+    network.cloud = cloud
     monkeypatch.setattr(network.callers, "of", lambda *_: caller)
     return network
 
@@ -81,8 +84,8 @@ def test_a_public_cluster_needs_a_rule_for_anywhere(tmp_path, monkeypatch, publi
     network = network_of(tmp_path, monkeypatch, caller)
     assert not admitted(network, public_cluster)
     assert caller.said == [f"cluster shop: no ingress rule of {group} allows tcp/5432 from 0.0.0.0/0"]
-    [refusal] = network.refusals
-    assert (refusal.function, refusal.reason) == ("f", caller.said[0])
+    [refusal] = Refusals.of(network.cloud).latest
+    assert (refusal.enforcement, refusal.who, refusal.reason) == ("network", "function f", caller.said[0])
 
 
 def test_a_public_cluster_needs_an_internet_gateway(tmp_path, monkeypatch, public_cluster):
