@@ -9,6 +9,7 @@ DEPLOYMENT ?= dev
 NAME ?=
 SEED_FILE ?=
 VERB ?= status
+BENCH ?=
 OPTIONS ?=
 TESTS ?= tests
 
@@ -33,6 +34,7 @@ $(VENV)/.ready: requirements.txt requirements-dev.txt
 	@echo "Setting up Python packages in $(VENV) (about two minutes the first time)"
 	@$(PYTHON) -m venv $(VENV) || { echo "$(VENV) could not be made, for the reason above; if Python's venv module is missing, install it (Debian: python3-venv)"; exit 1; }
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(RUN) -m compileall -q lambda
 	@touch $@
 
 node_modules/.ready: package.json package-lock.json
@@ -83,8 +85,15 @@ smoke: setup  ## run the smoke test again                      DEPLOYMENT=name (
 migrations: setup  ## run the migrator where the database is      DEPLOYMENT=name VERB=status [OPTIONS=--json]
 	@$(OPERATE) migrations "$(VERB)" --deployment "$(DEPLOYMENT)" $(if $(NAME),--name "$(NAME)") $(OPTIONS)
 
-bench: setup  ## measure against the floors, in one run
-	@$(RUN) -m bench
+bench: setup build/bench/.ready  ## measure against the floors, in one run     [BENCH="name ..."]
+	@$(RUN) -m bench $(BENCH)
+
+build/bench/.ready: requirements-bench.txt bench/package.json
+	@echo "Setting up what is measured beside ours in build/bench"
+	@rm -rf build/bench && mkdir -p build/bench
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --target build/bench/python -r requirements-bench.txt
+	@cp bench/package.json build/bench/ && npm install --prefix build/bench --no-package-lock --silent --no-audit --no-fund
+	@touch $@
 
 clean:  ## remove what the verbs made here (not the local deployment: make local-destroy)
 	@rm -rf build cdk.out $(VENV) node_modules

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from bench import local_deploy, synthesis
+from bench import local_deploy, migrating, synthesis
 from bench.measuring import Ratio, print_ratios
 
 BENCHMARKS: dict[str, Callable[[Console, int], list[Ratio]]] = {
     "synth": synthesis.measure,
     "local": local_deploy.measure,
+    "migrating": migrating.measure,
 }
 
 

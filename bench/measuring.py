@@ -35,6 +35,9 @@ class Ratio:
     measured: float
     floor: float
     limit: float | None
+    unit: str = "s"
+    at_least: bool = False
+    """The limit is the least that it may be: more is better."""
 
     @property
     def value(self) -> float:
@@ -44,7 +47,9 @@ class Ratio:
     @property
     def kept(self) -> bool:
         """Whether the promise holds in this run."""
-        return self.limit is None or self.value <= self.limit
+        if self.limit is None:
+            return True
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
 def in_turn(
@@ -96,7 +101,7 @@ def print_samples(console: Console, title: str, samples: Mapping[str, Samples]) 
         table.add_column(column, justify="right")
     for each in samples.values():
         table.add_row(
-            each.name, *(f"{value:.2f}" for value in (min(each.seconds), each.median, max(each.seconds)))
+            each.name, *(f"{value:.3f}" for value in (min(each.seconds), each.median, max(each.seconds)))
         )
     console.print(table)
 
@@ -105,13 +110,13 @@ def print_ratios(console: Console, ratios: list[Ratio]) -> bool:
     """Print each ratio beside its limit; returns whether all promises are kept."""
     table = Table(title="Ratios (medians of one run)", title_justify="left", box=None, padding=(0, 2))
     table.add_column("what")
-    for column in ("measured s", "floor s", "ratio", "limit", ""):
+    for column in ("measured", "floor", "", "ratio", "limit", ""):
         table.add_column(column, justify="right")
     for ratio in ratios:
-        limit = "-" if ratio.limit is None else f"≤ {ratio.limit:.2f}"
+        limit = "-" if ratio.limit is None else f"{'≥' if ratio.at_least else '≤'} {ratio.limit:.2f}"
         table.add_row(
-            ratio.name, f"{ratio.measured:.2f}", f"{ratio.floor:.2f}", f"{ratio.value:.2f}", limit,
-            "kept" if ratio.kept else "MISSED",
+            ratio.name, f"{ratio.measured:.3f}", f"{ratio.floor:.3f}", ratio.unit, f"{ratio.value:.2f}",
+            limit, "" if ratio.limit is None else "kept" if ratio.kept else "MISSED",
         )  # fmt: skip
     console.print(table)
     return all(ratio.kept for ratio in ratios)

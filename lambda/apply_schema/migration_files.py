@@ -14,8 +14,7 @@ NAMES = (
     "a number has up to 18 digits, a name has letters, digits, '_', '-' and '.'"
 )
 
-_VERSIONED = re.compile(r"V([0-9]{1,18})__([A-Za-z0-9_.-]+)\.sql")
-_REPEATABLE = re.compile(r"R__([A-Za-z0-9_.-]+)\.sql")
+_NAME = re.compile(r"(?:V([0-9]{1,18})|R)__[A-Za-z0-9_.-]+\.sql")
 
 
 class FilesRefused(Exception):
@@ -67,8 +66,8 @@ def read_files(directory: str | os.PathLike[str]) -> MigrationFiles:
 
 def version_of(name: str) -> str:
     """Return the number as the file's name writes it, such as `0003`; empty for a repeatable file."""
-    versioned = _VERSIONED.fullmatch(name)
-    return versioned[1] if versioned else ""
+    named = _NAME.fullmatch(name)
+    return named[1] or "" if named else ""
 
 
 def _sql_names(directory: str | os.PathLike[str]) -> list[str]:
@@ -86,12 +85,12 @@ def _sql_names(directory: str | os.PathLike[str]) -> list[str]:
 
 
 def _read(directory: str | os.PathLike[str], name: str, problems: list[str]) -> Migration | None:
-    versioned = _VERSIONED.fullmatch(name)
-    if versioned is None and not _REPEATABLE.fullmatch(name):
+    named = _NAME.fullmatch(name)
+    if named is None:
         problems.append(f"{name[:200]!a} is no migration's name: expected {NAMES}")
         return None
     try:
-        with open(os.path.join(directory, name), "rb") as file:
+        with open(os.path.join(directory, name), "rb", buffering=0) as file:
             content = _normalised(file.read())
         text = content.decode()
         line_of_nul = text.count("\n", 0, text.index("\0")) + 1 if "\0" in text else 0
@@ -104,7 +103,7 @@ def _read(directory: str | os.PathLike[str], name: str, problems: list[str]) -> 
         return None
     if line_of_nul:
         problems.append(f"{name}:{line_of_nul}: a NUL byte, which no SQL text may hold")
-    version = int(versioned[1]) if versioned else None
+    version = int(named[1]) if named[1] else None
     return Migration(name, version, text, hashlib.sha256(content).hexdigest())
 
 
