@@ -50,7 +50,8 @@ def of_rehearsal(tried: Sequence[Planned], left: Sequence[Planned]) -> Answer:
 def _lines(planned: Planned) -> list[str]:
     migration, script = planned
     alone = "" if script.transactional else ", without a transaction"
-    lines = [f"{migration.name} ({len(script.statements)} statements{alone})"]
+    count = len(script.statements)
+    lines = [f"{migration.name} ({count} statement{'' if count == 1 else 's'}{alone})"]
     return lines + [f"  {one.line:>4}  {_first_line(one.text)}" for one in script.statements]
 
 

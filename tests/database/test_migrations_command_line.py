@@ -160,6 +160,7 @@ def test_the_deadline_stops_it_and_the_next_run_goes_on(empty_database, tmp_path
         (["apply", "--url", "postgresql:///x", "--version", "3"], "--version"),
         (["apply", "--files-only"], "--files-only"),
         (["repair", "--allow-late"], "--allow-late"),
+        (["apply", "--rehearse"], "--rehearse belongs to dry-run"),
     ],
 )
 def test_wrong_usage_is_told_apart_and_says_what_is_wrong(arguments: list[str], named: str) -> None:
@@ -183,6 +184,16 @@ def test_a_database_that_does_not_answer_fails_without_telling_its_password(tmp_
     assert done.returncode == FAILED
     assert "refused" in done.stdout
     assert "canary-31415" not in done.stdout + done.stderr
+
+
+def test_a_bundle_that_is_missing_is_named_before_anything_connects(tmp_path) -> None:
+    write(tmp_path, {"V1__a.sql": "SELECT 1;"})
+    done = without_database(
+        *("status", "--directory", str(tmp_path), "--url", "postgresql://user@192.0.2.1/x"),
+        CA_BUNDLE="/nonexistent.pem",
+    )
+    assert done.returncode == FAILED
+    assert "CA_BUNDLE='/nonexistent.pem' is no file" in done.stdout
 
 
 def test_a_folder_that_is_missing_is_refused(empty_database, tmp_path) -> None:
