@@ -1,7 +1,7 @@
 """The verbs, and what each of them ended as: for the command line and for a function that is invoked.
 
 A verb imports what it alone needs: most runs find nothing to do, and then reading code is what takes the time
-(docs/adr/0025).
+(docs/adr/0026).
 """
 
 from __future__ import annotations
