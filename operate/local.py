@@ -73,14 +73,14 @@ def _prepare(console: Console, cloud: LocalCloud, deployment: Deployment, withou
             if without or not was_running:
                 cloud.start(without=without)
             if not was_running:
-                _bootstrap(cloud)
+                bootstrap(cloud)
             cdk.finish(synthesis, log)
         finally:
             synthesis.terminate()
 
 
-def _bootstrap(cloud: LocalCloud) -> None:
-    """By the environment's name: without it the CLI would synthesize the app only to learn it."""
+def bootstrap(cloud: LocalCloud) -> None:
+    """Bootstrap it, by the environment's name: else the CLI would synthesize the app to learn it."""
     session = cloud.session()
     account = session.client("sts").get_caller_identity()["Account"]
     cdk.run(
