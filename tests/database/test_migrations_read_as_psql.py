@@ -44,7 +44,7 @@ def sent_by_psql(database, script: str, folder: Path) -> list[str]:
             "--no-psqlrc",
             f"--host={database.server.socket_directory}",
             f"--port={database.server.port}",
-            "--username=rdsadmin",
+            "--username=shop_admin",  # roles outlive a database, and whoever creates one is its administrator
             f"--log-file={log}",
             f"--file={file}",
             database.name,
