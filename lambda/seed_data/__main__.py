@@ -18,7 +18,7 @@ from seed_data.data_file import UnusableFile
 from seed_data.loader import LoadReport, LoadStopped, load
 from seed_data.progress import Progress, Report, at_most_every
 from seed_data.recording import TotalsDiffer
-from seed_data.sources import SAMPLE, PathSource, Source, StandardInput
+from seed_data.sources import SAMPLE, PathSource, S3Object, Source, StandardInput
 
 LOADED, FAILED, REFUSED, STOPPED = 0, 1, 3, 4  # 2 is argparse's own
 INTERRUPTED = 128 + signal.SIGINT
@@ -26,7 +26,8 @@ PLAIN_LINE_EVERY_SECONDS = 2.0
 DESCRIPTION = "Load an Online Retail file: every line becomes an order line or a reject, or nothing changes."
 EPILOG = f"""\
 The database is named as PostgreSQL's own clients take it: a connection string or URL; without --database, the
-variables PGHOST, PGUSER and so on. Its user must be a member of shop_owner.
+variables PGHOST, PGUSER and so on. Its user is shop_loader, or another member of shop_owner that may create
+temporary tables.
 
 exit codes: {LOADED} loaded, or loaded before; {REFUSED} file refused; {STOPPED} out of time; {FAILED} any
 other failure. Unless it is {LOADED}, nothing was changed.
@@ -67,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_source,
         nargs="?",
         default=PathSource(SAMPLE),
-        help="CSV or CSV.gz; - reads standard input (default: the packaged sample)",
+        help="CSV or CSV.gz: a path, s3://bucket/key, or - for standard input (default: the packaged sample)",
     )
     parser.add_argument("--database", default="", metavar="URL", help="where to load it to")
     parser.add_argument(
@@ -77,7 +78,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _source(text: str) -> Source:
-    return StandardInput() if text == "-" else PathSource(Path(text))
+    if text == "-":
+        return StandardInput()
+    if not text.startswith("s3://"):
+        return PathSource(Path(text))
+    import boto3  # noqa: PLC0415 - slow to import, and only needed here
+
+    bucket, _, key = text.removeprefix("s3://").partition("/")
+    return S3Object(boto3.client("s3"), bucket=bucket, key=key, name=Path(key).name)
 
 
 def _seconds(text: str) -> float:

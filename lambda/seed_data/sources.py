@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from seed_data.data_file import Readable, UnusableFile
 
@@ -115,8 +115,8 @@ class S3Object:
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
-        """Say which object S3 refuses: its own words leave that out."""
+        """Say which object cannot be had: the error's own words leave that out."""
         try:
             yield
-        except ClientError as error:
+        except (ClientError, BotoCoreError) as error:
             raise UnusableFile(f"s3://{'/'.join(self._place.values())} cannot be read: {error}") from None

@@ -227,6 +227,20 @@ def test_an_invoice_whose_lines_stand_apart_becomes_one_order(database, file):
     assert_sound(database)
 
 
+def test_a_customer_lives_where_the_first_order_went(database, file):
+    loaded(
+        database, file(sale("2", country="France"), sale("1", country="Spain"), sale("3", country="Italy"))
+    )
+    assert database.rows("SELECT customer_id, country FROM shop.customers") == [(17850, "France")]
+    loaded(
+        database, file(sale("4", country="Malta"), sale("5", customer="9", country="Cyprus"), name="b.csv")
+    )
+    assert database.rows("SELECT customer_id, country FROM shop.customers ORDER BY 1") == [
+        (9, "Cyprus"),
+        (17850, "France"),
+    ]
+
+
 @pytest.mark.parametrize("at_once", [7, 5000])
 def test_a_file_in_no_order_at_all_is_loaded_as_well(database, tmp_path, monkeypatch, at_once):
     """Sorted by product, every invoice comes by again and again."""
@@ -236,6 +250,17 @@ def test_a_file_in_no_order_at_all_is_loaded_as_well(database, tmp_path, monkeyp
     report = loaded(database, shuffled)
     assert report.load[2:] == (245, 241, 4, Decimal(2_620), Decimal("13189.450"))
     assert rows_in(database) == rows_of(shuffled)
+    assert_sound(database)
+
+
+def test_lines_that_were_set_aside_arrive_verbatim(database, file):
+    hostile = [r"\N", r"back\slash \t", "tab\there", r"\.", 'quote " and, comma', "caf\u00e9 \u2028"]
+    path = file(
+        sale("1"), sale("2"), *(sale("1", description=text) for text in hostile), sale("1", quantity="-1")
+    )
+    report = loaded(database, path)
+    assert (report.load.order_lines, report.load.rejects) == (8, 1)
+    assert rows_in(database) == rows_of(path)
     assert_sound(database)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import pty
 import re
@@ -10,8 +11,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
+from moto import mock_aws
 
+from seed_data.__main__ import main
 from tests.database.retail_files import HEADER, REAL_LINES, real_file, sale, written
 from tests.database.test_loader_faults import copying, wait_until
 
@@ -57,6 +61,36 @@ def test_standard_input_is_loaded_and_found_loaded(seed_data):
     content = f"{HEADER}\n{sale()}\n".encode()
     assert seed_data("-", input=content).stdout.startswith(b"load         1 (standard input)\n")
     assert b"loaded before" in seed_data("-", input=content).stdout
+
+
+@mock_aws
+def test_an_object_in_s3_is_loaded(database, capsys, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="history")
+    s3.put_object(
+        Bucket="history", Key="2010/file.csv.gz", Body=gzip.compress(f"{HEADER}\n{sale()}\n".encode())
+    )
+    server = database.server
+    dsn = f"host={server.socket_directory} port={server.port} user=shop_loader dbname={database.name}"
+    assert main(["s3://history/2010/file.csv.gz", "--database", dsn]) == 0
+    assert capsys.readouterr().out.startswith("load         1 (file.csv.gz)\nlines        1\n")
+    assert main(["s3://history/missing.csv", "--database", dsn]) == 3
+    assert "seed_data: s3://history/missing.csv cannot be read: " in capsys.readouterr().err
+
+
+def test_an_object_without_credentials_is_one_line(database, capsys, monkeypatch, tmp_path):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    server = database.server
+    dsn = f"host={server.socket_directory} port={server.port} user=shop_loader dbname={database.name}"
+    assert main(["s3://history/file.csv", "--database", dsn]) == 3
+    assert "s3://history/file.csv cannot be read: Unable to locate credentials" in capsys.readouterr().err
 
 
 def test_without_a_file_the_sample_is_loaded(seed_data):

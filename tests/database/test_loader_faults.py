@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg2
@@ -18,6 +18,7 @@ import pytest
 
 from aurora import postgresql_loading as bulk
 from aurora.deadline import Deadline
+from seed_data import recording, set_aside
 from seed_data.data_file import UnusableFile
 from seed_data.loader import LoadStopped, load
 from seed_data.normalising import Normaliser
@@ -101,6 +102,24 @@ def test_a_row_that_did_not_arrive_undoes_the_load(database, tmp_path, monkeypat
     )
     with pytest.raises(TotalsDiffer, match=r"quantity, amount: \(2, 0, .* in the file, \(1, 0, .* recorded"):
         loaded(database, written(tmp_path / "file.csv", [sale(), sale()]))
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_the_deadline_ends_a_load_among_lines_that_were_set_aside(database, tmp_path, monkeypatch):
+    monkeypatch.setattr(set_aside, "LINES_AT_ONCE", 2)
+    deadline = Deadline.after(60)
+    monkeypatch.setattr(
+        recording,
+        "remove_orders_to_resume",
+        lambda *_: monkeypatch.setattr(Deadline, "passed", lambda _: True),
+    )
+    path = written(tmp_path / "file.csv", [sale("1"), sale("2"), *[sale("1")] * 5])
+    with (
+        closing(database.connect("shop_loader")) as connection,
+        pytest.raises(LoadStopped, match="while adding orders"),
+    ):
+        load(connection, PathSource(path), deadline=deadline)
+    monkeypatch.undo()
 
 
 class Slow(PathSource):
