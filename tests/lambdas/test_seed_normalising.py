@@ -207,6 +207,18 @@ def test_the_first_sale_at_a_price_describes_a_product_for_good():
     assert product.description == "HEART "
 
 
+def test_a_description_seen_before_at_no_price_still_describes_at_the_first_sale():
+    done = Normalised(
+        [
+            sale(code="ANOTHER"),  # so that every spelling is known
+            sale(description="A", price="0.0"),
+            sale(description="B", price="0.0"),
+            sale(description="B"),
+        ]
+    )
+    assert [product.description for product in done.products.values()] == ["HEART", "B"]
+
+
 def test_a_product_that_was_never_sold_at_a_price_is_described_by_what_there_is():
     returned = only_product(
         sale("C1", description="", quantity="-1"), sale("C2", description="HEART", quantity="-1")
