@@ -81,12 +81,15 @@ def add_customers(cursor: Cursor, normaliser: Normaliser) -> None:
 def add_products(cursor: Cursor, normaliser: Normaliser) -> None:
     """Record new products, each with its opening stock, and new prices of known ones."""
     products = normaliser.products.values()
-    new = [p for p in products if p.recorded_price is None]
     bulk.copy_rows(
         cursor,
         "products",
         ("product_id", "stock_code", "description", "unit_price"),
-        [row(p.product_id, p.stock_code, p.description, p.price) for p in new],
+        (
+            row(p.product_id, p.stock_code, p.description, p.price)
+            for p in products
+            if p.recorded_price is None
+        ),
     )
     repriced = [
         (p.product_id, Decimal(p.price))
