@@ -48,9 +48,9 @@ class BarePostgresql:
         arguments = [word for file in files for word in ("-f", str(file))]
         self._psql(database, *arguments)
 
-    def new_database(self, name: str) -> None:
-        """An empty database of this name, whatever there was before."""
-        self._psql("postgres", "-c", f"DROP DATABASE IF EXISTS {name}", "-c", f"CREATE DATABASE {name}")
+    def create_database(self, name: str) -> None:
+        """An empty database of this name."""
+        self._psql("postgres", "-c", f"CREATE DATABASE {name}")
 
     @property
     def place(self) -> tuple[Path, int]:

@@ -2,9 +2,8 @@
 
 import compileall
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -37,19 +36,9 @@ def measure(console: Console, runs: int) -> list[Ratio]:
         directory = Path(cleanup.enter_context(tempfile.TemporaryDirectory()))
         directory.chmod(0o755)  # psql runs as nobody where this runs as root
         tools = _tools(server, directory)
-        psql = sorted((directory / OURS).iterdir())
-        applying: dict[str, Callable[[], None]] = {
-            FLOOR_OF_FILES: lambda: server.apply("psql", psql),
-            **{tool.name: tool.apply for tool in tools},
-        }
-
-        def start_over() -> None:
-            for name in ("psql", *(tool.database for tool in tools)):
-                server.new_database(name)
-
-        start_over()
-        applied = in_turn(runs, applying, console, after_each_round=start_over)
-        nothing = _nothing_to_do(runs, tools)
+        things = {name: _on_a_new_database(server, name, apply, runs) for name, apply in tools.items()}
+        applied = in_turn(runs, things, console)
+        nothing = _nothing_to_do(server, tools, runs)
     print_samples(console, f"{FILES} files of three statements", applied)
     print_samples(console, "Nothing to do", nothing)
     return [
@@ -58,28 +47,40 @@ def measure(console: Console, runs: int) -> list[Ratio]:
     ]
 
 
-@dataclass(frozen=True)
-class Tool:
-    """A migrator: the database that is its own in this run, and what applies the files to it."""
-
-    name: str
-    database: str
-    url: str
-    apply: Callable[[], None]
+Apply = Callable[[str], None]
+"""Brings the database of this name up to date."""
 
 
-def _nothing_to_do(runs: int, tools: list[Tool]) -> dict[str, Samples]:
-    ours = tools[0]
-    connect = f"import psycopg2; psycopg2.connect({ours.url!r}).close()"
+def _on_a_new_database(server: BarePostgresql, name: str, apply: Apply, runs: int) -> Callable[[], None]:
+    """Return what applies to another database each time. All are there before: what is timed is the files.
+
+    None is dropped in between: who came next would pay for the removal of thousands of files.
+    """
+    databases = [_database(name, run) for run in range(runs + 1)]
+    for database in databases:
+        server.create_database(database)
+    left = iter(databases)
+    return lambda: apply(next(left))
+
+
+def _nothing_to_do(server: BarePostgresql, tools: Mapping[str, Apply], runs: int) -> dict[str, Samples]:
+    """Time each tool on the database that it was the last to bring up to date."""
+
+    def again(name: str, apply: Apply) -> Callable[[], None]:
+        return lambda: apply(_database(name, runs))
+
+    connect = f"import psycopg2; psycopg2.connect({_libpq_url(server, _database(OURS, runs))!r}).close()"
     things = {FLOOR_OF_NOTHING: command(PYTHON, "-c", connect)}
-    for tool in tools:
-        tool.apply()
-        things[tool.name] = tool.apply
+    things |= {name: again(name, apply) for name, apply in tools.items() if name != FLOOR_OF_FILES}
     return in_turn(runs * NOTHING_TO_DO_RUNS, things, Console(quiet=True))
 
 
-def _tools(server: BarePostgresql, directory: Path) -> list[Tool]:
-    """Return ours and its rivals, each with the same statements in files as it wants them."""
+def _database(name: str, run: int) -> str:
+    return f"{name.split(',', maxsplit=1)[0]}_{run}"
+
+
+def _tools(server: BarePostgresql, directory: Path) -> dict[str, Apply]:
+    """Return psql, ours and its rivals, each with the same statements in files as it wants them."""
     socket, port = server.place
     folders = {name: directory / name for name in (OURS, DBMATE, YOYO)}
     for folder in folders.values():
@@ -89,30 +90,38 @@ def _tools(server: BarePostgresql, directory: Path) -> list[Tool]:
         (folders[OURS] / f"V{n:04}__table.sql").write_text(statements)
         (folders[DBMATE] / f"{n:04}_table.sql").write_text(f"-- migrate:up\n{statements}-- migrate:down\n")
         (folders[YOYO] / f"{n:04}_table.sql").write_text(statements)
-    libpq = f"?host={socket}&port={port}"
-    urls = {
-        OURS: f"postgresql://postgres@/ours{libpq}",
-        DBMATE: f"postgres://postgres@:{port}/dbmate?socket={socket}&sslmode=disable",
-        YOYO: f"postgresql://postgres@/yoyo{libpq}",
-    }
-    places = {name: str(folder) for name, folder in folders.items()}
-    commands = {
-        OURS: command(
-            *(PYTHON, "-m", "apply_schema", "apply", "--url", urls[OURS], "--directory", places[OURS]),
+    files = sorted(folders[OURS].iterdir())
+
+    def ours(database: str) -> None:
+        command(
+            *(PYTHON, "-m", "apply_schema", "apply", "--url", _libpq_url(server, database)),
+            *("--directory", str(folders[OURS])),
             environment={"PYTHONPATH": str(PROJECT / "lambda")},
-        ),
-        DBMATE: command(
-            *(str(_dbmate()), "--url", urls[DBMATE], "--migrations-dir", places[DBMATE]),
-            *("--no-dump-schema", "migrate"),
-        ),
-        YOYO: command(
-            *(PYTHON, "-m", "yoyo", "apply", "--batch", "--no-config-file", "--database", urls[YOYO]),
-            places[YOYO],
+        )()
+
+    def dbmate(database: str) -> None:
+        url = f"postgres://postgres@:{port}/{database}?socket={socket}&sslmode=disable"
+        folder = str(folders[DBMATE])
+        command(str(_dbmate()), "--url", url, "--migrations-dir", folder, "--no-dump-schema", "migrate")()
+
+    def yoyo(database: str) -> None:
+        command(
+            *(PYTHON, "-m", "yoyo", "apply", "--batch", "--no-config-file"),
+            *("--database", _libpq_url(server, database), str(folders[YOYO])),
             environment={"PYTHONPATH": str(RIVALS / "python")},
-        ),
+        )()
+
+    return {
+        FLOOR_OF_FILES: lambda database: server.apply(database, files),
+        OURS: ours,
+        DBMATE: dbmate,
+        YOYO: yoyo,
     }
-    databases = {OURS: "ours", DBMATE: "dbmate", YOYO: "yoyo"}
-    return [Tool(name, databases[name], urls[name], commands[name]) for name in commands]
+
+
+def _libpq_url(server: BarePostgresql, database: str) -> str:
+    socket, port = server.place
+    return f"postgresql://postgres@/{database}?host={socket}&port={port}"
 
 
 def _dbmate() -> Path:
