@@ -55,13 +55,11 @@ def measure(console: Console, runs: int) -> list[Ratio]:
 
 
 def _loaders(server: BarePostgresql, directory: Path, lines: list[str]) -> dict[str, Loader]:
-    return {
-        name: Loader(
-            Shop(server, f"raw_{times}"),
-            write_repeated(directory / f"{times}.csv.gz", lines, count=times * BOTH_YEARS),
-        )
-        for name, times in {RAW: 1, RAW_TWICE: 2, RAW_FOURFOLD: 4}.items()
-    }
+    loaders = {}
+    for name, times in {RAW: 1, RAW_TWICE: 2, RAW_FOURFOLD: 4}.items():
+        file = write_repeated(directory / f"{times}.csv.gz", lines, count=times * BOTH_YEARS)
+        loaders[name] = Loader(Shop(server, f"raw_{times}"), (str(file),))
+    return loaders
 
 
 def _normalised(loader: Loader, directory: Path) -> dict[str, Path]:

@@ -85,22 +85,22 @@ class Loader:
     """The loader's command line, as a user starts it."""
 
     shop: Shop
-    file: Path
+    arguments: tuple[str, ...]
     peak_megabytes: float = 0.0
     """The most memory that any run has needed so far."""
 
     def __call__(self) -> None:
-        """Load the file."""
-        arguments = [str(self.file), "--database", f"{self.shop.dsn} user=shop_loader"]
+        """Load what the arguments name."""
+        words = [*self.arguments, "--database", f"{self.shop.dsn} user=shop_loader"]
         done = subprocess.run(
-            [PYTHON, "-c", LOAD_AND_TELL_PEAK, *arguments],
+            [PYTHON, "-c", LOAD_AND_TELL_PEAK, *words],
             cwd=PROJECT / "lambda",
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode:
-            raise RuntimeError(f"loading {self.file} ended with {done.returncode}:\n{done.stderr}")
+            raise RuntimeError(f"seed_data {' '.join(words)} ended with {done.returncode}:\n{done.stderr}")
         self.peak_megabytes = max(self.peak_megabytes, int(done.stdout.split()[-1]) / 1024)
 
 
