@@ -15,6 +15,8 @@ import psycopg2
 
 from aurora.deadline import Deadline
 from seed_data.data_file import UnusableFile
+from seed_data.generated import Generated
+from seed_data.generator import DEFAULT_SEED
 from seed_data.loader import LoadReport, LoadStopped, load
 from seed_data.progress import Progress, Report, at_most_every
 from seed_data.recording import TotalsDiffer
@@ -36,14 +38,19 @@ other failure. Unless it is {LOADED}, nothing was changed.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Load what the arguments name, report to standard output, progress and errors to standard error."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        source = options.file if options.generate is None else Generated(options.generate, options.seed)
+    except ValueError as error:
+        parser.error(str(error))
     try:
         with (
             closing(psycopg2.connect(options.database, application_name="seed_data")) as connection,
             _progress_to(sys.stderr) as report_progress,
         ):
             deadline = Deadline.after(options.seconds)
-            report = load(connection, options.file, deadline=deadline, report=report_progress)
+            report = load(connection, source, deadline=deadline, report=report_progress)
     except UnusableFile as error:
         return _failed(REFUSED, error)
     except LoadStopped as error:
@@ -63,12 +70,19 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
         "file",
         type=_source,
         nargs="?",
         default=PathSource(SAMPLE),
         help="CSV or CSV.gz: a path, s3://bucket/key, or - for standard input (default: the packaged sample)",
+    )
+    what.add_argument(
+        "--generate", type=int, metavar="LINES", help="load so many generated lines in the shape of real ones"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=DEFAULT_SEED, help="what generated lines come from (default: %(default)s)"
     )
     parser.add_argument("--database", default="", metavar="URL", help="where to load it to")
     parser.add_argument(

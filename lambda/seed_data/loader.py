@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class, by a class's name
@@ -14,9 +15,10 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - the driver's cl
 from aurora import postgresql_loading as bulk
 from aurora.deadline import Deadline
 from seed_data import recorded, recording, set_aside
-from seed_data.data_file import Block, DataFile, UnusableFile
+from seed_data.data_file import Block, Readable, UnusableFile
+from seed_data.generated import GeneratedFile
 from seed_data.normalising import Normaliser
-from seed_data.online_retail import data_lines
+from seed_data.online_retail import OnlineRetailFile
 from seed_data.progress import Meter, Report
 from seed_data.recorded import RecordedLoad
 from seed_data.seen_invoices import SeenInvoices
@@ -76,6 +78,28 @@ def _stopped(meter: Meter) -> LoadStopped:
     )
 
 
+class _File(Protocol):
+    """Invoice lines to read once, from a file or generated."""
+
+    @property
+    def bytes_read(self) -> int:
+        """How far the source is read, in the unit of its size."""
+
+    @property
+    def digest(self) -> str:
+        """What tells the content read so far from any other."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """Read everything for the digest alone."""
+
+    def data_blocks(self) -> Iterator[Block]:
+        """Yield the lines behind the header."""
+
+
+def _file(opened: Readable | GeneratedFile) -> _File:
+    return opened if isinstance(opened, GeneratedFile) else OnlineRetailFile(opened)
+
+
 class _Load:
     """The steps of one load, inside its transaction."""
 
@@ -90,20 +114,20 @@ class _Load:
         bulk.take_turn(self._cursor, lambda: self._begin("waiting for another load to end"))
         if recorded.any_load(self._cursor) and self._source.can_be_read_again:
             self._end_if_loaded(self._digest())
-        with self._source.open() as stream:
-            file = DataFile(stream)
-            lines = data_lines(file.blocks())
-            first_block = next(lines)  # a wrong header is refused before anybody has to wait for us
+        with self._source.open() as opened:
+            file = _file(opened)
+            lines = file.data_blocks()
+            first = list(itertools.islice(lines, 1))  # a wrong header is refused before anybody waits for us
             self._begin("waiting for orders to end")
             bulk.lock_out(self._cursor, recording.LOCKED)
             with closing(self._normaliser()) as normaliser:
-                self._store(normaliser, file, itertools.chain([first_block], lines))
+                self._store(normaliser, file, itertools.chain(first, lines))
         return self._report(file.digest, is_new=True)
 
     def _digest(self) -> str:
         self._begin("comparing with earlier loads")
-        with self._source.open() as stream:
-            file = DataFile(stream)
+        with self._source.open() as opened:
+            file = _file(opened)
             for _ in file.chunks():
                 self._stop_at_deadline()
         return file.digest
@@ -124,7 +148,7 @@ class _Load:
             seen=seen,
         )
 
-    def _store(self, normaliser: Normaliser, file: DataFile, blocks: Iterator[Block]) -> None:
+    def _store(self, normaliser: Normaliser, file: _File, blocks: Iterator[Block]) -> None:
         """Stream the file in while its keys are off; what depends on the whole file comes after."""
         cursor = self._cursor
         keys_off = [bulk.take_keys_off(cursor, table) for table in ("order_lines", "orders")]
@@ -147,7 +171,7 @@ class _Load:
         self._begin("comparing totals")
         recording.finish_load(cursor, normaliser, lines=self._meter.lines)
 
-    def _metered(self, file: DataFile, blocks: Iterator[Block]) -> Iterator[Block]:
+    def _metered(self, file: _File, blocks: Iterator[Block]) -> Iterator[Block]:
         for block in blocks:
             self._stop_at_deadline()
             yield block

@@ -25,7 +25,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from seed_data.data_file import Block, UnusableFile
+from seed_data.data_file import Block, DataFile, UnusableFile
 
 HEADERS = (
     "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country",
@@ -86,6 +86,14 @@ class Line(NamedTuple):
     def is_return(self) -> bool:
         """Tell whether the goods came back."""
         return self.invoice.startswith("C")
+
+
+class OnlineRetailFile(DataFile):
+    """A data file whose header is one of HEADERS."""
+
+    def data_blocks(self) -> Iterator[Block]:
+        """Yield what follows the header, or raise UnusableFile; see `data_lines`."""
+        return data_lines(self.blocks())
 
 
 def data_lines(blocks: Iterable[Block]) -> Iterator[Block]:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from seed_data.data_file import Readable, UnusableFile
+from seed_data.generated import GeneratedFile
 
 SAMPLE = Path(__file__).with_name("sample.csv")
 
@@ -29,7 +30,7 @@ class Source(Protocol):
     def size_bytes(self) -> int | None:
         """Return its size as stored, None where only reading tells."""
 
-    def open(self) -> AbstractContextManager[Readable]:
+    def open(self) -> AbstractContextManager[Readable | GeneratedFile]:
         """Open it for reading."""
 
 
