@@ -57,12 +57,14 @@ def in_turn(
     things: Mapping[str, Callable[[], None]],
     console: Console,
     *,
+    before_each: Callable[[], None] = lambda: None,
     after_each_round: Callable[[], None] = lambda: None,
 ) -> dict[str, Samples]:
     """Time each thing once per round, after one round that warms caches and is not counted."""
     samples = {name: Samples(name) for name in things}
     for number in range(runs + 1):
         for name, run in things.items():
+            before_each()
             started = time.perf_counter()
             run()
             seconds = time.perf_counter() - started

@@ -1,6 +1,7 @@
 """The migrator against the client's own session and against a bare connection, beside dbmate and yoyo."""
 
 import compileall
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -20,7 +21,8 @@ INSERT INTO table_{n} (name) SELECT 'name ' || n FROM generate_series(1, 10) AS 
 """
 APPLY_LIMIT = 1.0
 NOTHING_TO_DO_LIMIT = 1.5
-NOTHING_TO_DO_RUNS = 10  # for each run of the long ones: it is over in no time, and a ratio of such is noisy
+ROUNDS_PER_RUN = 2  # a disk has its moods, and a round is over in seconds
+NOTHING_TO_DO_RUNS = 5  # for each round of the long ones: it is over in no time, and a ratio of such is noisy
 
 RIVALS = PROJECT / "build" / "bench"
 OURS, DBMATE, YOYO = "apply_schema", "dbmate", "yoyo"
@@ -36,9 +38,11 @@ def measure(console: Console, runs: int) -> list[Ratio]:
         directory = Path(cleanup.enter_context(tempfile.TemporaryDirectory()))
         directory.chmod(0o755)  # psql runs as nobody where this runs as root
         tools = _tools(server, directory)
-        things = {name: _on_a_new_database(server, name, apply, runs) for name, apply in tools.items()}
-        applied = in_turn(runs, things, console)
-        nothing = _nothing_to_do(server, tools, runs)
+        rounds = runs * ROUNDS_PER_RUN
+        things = {name: _on_a_new_database(server, name, apply, rounds) for name, apply in tools.items()}
+        # nobody is to wait for what the one before him left to be written
+        applied = in_turn(rounds, things, console, before_each=os.sync)
+        nothing = _nothing_to_do(server, tools, rounds)
     print_samples(console, f"{FILES} files of three statements", applied)
     print_samples(console, "Nothing to do", nothing)
     return [
