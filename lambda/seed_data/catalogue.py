@@ -5,18 +5,17 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import exp, log
 from typing import NamedTuple, TypeVar
 
 from seed_data import real_shape as real
+from seed_data.model import Product
 
 Value = TypeVar("Value")
 Random = Callable[[], float]
 
-PRICES = 8
-"""Of each product: its own five times, and three that other customers pay."""
-
-_OTHER_PRICES = (-0.06, 0.03, 0.06)  # as a step among the prices of all products
+_PRICE_STEPS = (0.0, 0.06, 0.0, -0.06, 0.0, 0.03, 0.0, 0.0)  # among the prices of all products, sale by sale
 _TWINS_AT = 0.68  # of all products by popularity: few buy them
 _SECOND_DESCRIPTIONS = 20  # one line in so many
 _CODES = 10_002, 90_215
@@ -39,12 +38,26 @@ _THINGS = (
 )  # fmt: skip
 
 
-class Ware(NamedTuple):
-    """A product as the middle of a line has it."""
+@dataclass(slots=True)
+class Ware:
+    """A product under one of its descriptions, at one of its prices."""
 
-    middle: str
-    """,85123A,WHITE HANGING HEART T-LIGHT HOLDER, with its commas."""
-    prices: tuple[str, ...]
+    stock_code: str
+    description: str
+    price: str
+    before_quantity: str
+    """,85123A,WHITE HANGING HEART T-LIGHT HOLDER, as a line has it."""
+    row: RowParts | None = None
+    """Once a load knows the product by this description for good."""
+
+
+class RowParts(NamedTuple):
+    """What rows of order lines with this ware have in common."""
+
+    before_quantity: str
+    after_quantity: str
+    price_thousandths: int
+    product: Product
 
 
 class Catalogue:
@@ -61,11 +74,9 @@ class Catalogue:
         several = round(len(names) * real.PRODUCTS_OF_SEVERAL_DESCRIPTIONS / real.PRODUCTS)
         for place in order:
             share = (len(self.wares) + sold[place] / 2) / slots
-            middles = _middles(*names[place], sold[place], several=place < several)
-            for wares, prices in ((self.wares, customer), (self.guest_wares, guest)):
-                known = _prices(prices, share)
-                for middle, times in middles.items():
-                    wares.extend([Ware(middle, known)] * times)
+            descriptions = _descriptions(names[place][1], sold[place], several=place < several)
+            self.wares += _wares(names[place][0], descriptions, _prices(customer, share))
+            self.guest_wares += _wares(names[place][0], descriptions, _prices(guest, share))
 
 
 def spectrum(text: str) -> list[tuple[float, float]]:
@@ -125,14 +136,25 @@ def _name(random: Random, number: int, *, lettered: bool) -> tuple[str, str]:
     return f"{number}{letter}", description
 
 
-def _middles(code: str, description: str, sold: int, *, several: bool) -> dict[str, int]:
-    """Return the product's descriptions, each with how often it is used."""
-    own, other = f",{code},{description},", f",{code},{description.split(' ', 1)[-1].strip()} ,"
+def _descriptions(description: str, sold: int, *, several: bool) -> list[str]:
+    """Return the description of each sale: a few are under another one."""
+    other = f"{description.split(' ', 1)[-1].strip()} "
     others = -(-sold // _SECOND_DESCRIPTIONS) if several and sold > 1 and '"' not in description else 0
-    return {own: sold - others, other: others}
+    return [description] * (sold - others) + [other] * others
 
 
-def _prices(prices: Sequence[float], share: float) -> tuple[str, ...]:
-    steps = (*(0.0,) * (PRICES - len(_OTHER_PRICES)), *_OTHER_PRICES)
-    places = (share + step if 0 <= share + step < 1 else share for step in steps)
-    return tuple(str(float(prices[int(place * len(prices))])) for place in places)
+def _wares(code: str, descriptions: Sequence[str], prices: Sequence[str]) -> list[Ware]:
+    """Return a ware for each sale; equal ones are one."""
+    known: dict[tuple[str, str], Ware] = {}
+    wares = []
+    for description, price in zip(descriptions, itertools.cycle(prices)):
+        if (description, price) not in known:
+            before = f",{code},{description},"
+            known[description, price] = Ware(code, description.strip('"'), price, before)
+        wares.append(known[description, price])
+    return wares
+
+
+def _prices(prices: Sequence[float], share: float) -> list[str]:
+    places = (share + step if 0 <= share + step < 1 else share for step in _PRICE_STEPS)
+    return [str(float(prices[int(place * len(prices))])) for place in places]

@@ -5,9 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple, cast
 
+from aurora.row_text import NULL, escaped
 from seed_data import generator
-from seed_data.data_file import Block
+from seed_data.baskets import AMOUNT_BITS, AMOUNT_MASK, Amount, Basket, Invoice
+from seed_data.catalogue import RowParts, Ware
+from seed_data.model import Order
+from seed_data.normalising import Normaliser
+from seed_data.online_retail import Line, thousandths
 
 
 class Generated:
@@ -32,6 +38,14 @@ class Generated:
         yield GeneratedFile(self._lines, self._seed)
 
 
+class Invoices(NamedTuple):
+    """Consecutive invoices; their lines are numbered as in a file with a header."""
+
+    first_number: int
+    last_number: int
+    invoices: list[Invoice]
+
+
 class GeneratedFile:
     """What a load reads of a generated source, in the place of a data file."""
 
@@ -51,10 +65,100 @@ class GeneratedFile:
         """Yield nothing: the digest is known without reading."""
         return iter(())
 
-    def data_blocks(self) -> Iterator[Block]:
-        """Yield the lines, numbered as in a file with a header; none of none."""
-        number = 2
-        for lines in generator.blocks(self._lines, self._seed):
-            self.bytes_read += len(lines)
-            yield Block(number, lines)
-            number += len(lines)
+    def data_blocks(self) -> Iterator[Invoices]:
+        """Yield the invoices, of some thousand lines at a time; none of none."""
+        first = number = 2
+        batch: list[Invoice] = []
+        for invoice in generator.invoices(self._lines, self._seed):
+            batch.append(invoice)
+            number += len(invoice)
+            if number - first >= generator.LINES_AT_ONCE:
+                self.bytes_read = number - 2
+                yield Invoices(first, number - 1, batch)
+                first, batch = number, []
+        if batch:
+            self.bytes_read = number - 2
+            yield Invoices(first, number - 1, batch)
+
+    def order_lines(self, normaliser: Normaliser, blocks: Iterator[Invoices]) -> Iterator[str]:
+        """Yield the rows of order lines: of baskets at once, of invoices with quirks from their text."""
+        writer = _Writer(normaliser)
+        for first_number, _, invoices in blocks:
+            number = first_number
+            rows: list[str] = []
+            for invoice in invoices:
+                writer.write(rows, number, invoice)
+                number += len(invoice)
+            yield "".join(rows)
+        normaliser.end()
+
+
+class _Writer:
+    """Turns invoices into rows. What is known for good of a ware is kept with it."""
+
+    def __init__(self, normaliser: Normaliser) -> None:
+        self._normaliser = normaliser
+
+    def write(self, rows: list[str], number: int, invoice: Invoice) -> None:
+        """Add the rows of an invoice whose first line has this number."""
+        order = self._order(invoice) if isinstance(invoice, Basket) else None
+        if order and isinstance(invoice, Basket):
+            self._write_basket(rows, invoice, order)
+            return
+        lines = invoice.lines() if isinstance(invoice, Basket) else invoice
+        rows += [self._normaliser.take(place, line) for place, line in enumerate(lines, number)]
+
+    def _order(self, basket: Basket) -> Order | None:
+        """Return the basket's new order; None where its invoice may have come by before."""
+        draw = basket.draws[0]
+        first = _line(basket, basket.wares[draw >> AMOUNT_BITS], basket.amounts[draw & AMOUNT_MASK])
+        return self._normaliser.open(first)
+
+    def _write_basket(self, rows: list[str], basket: Basket, order: Order) -> None:
+        """Add a row for each draw: the inner loop. What `Normaliser.add` does for a line is done here too."""
+        order_id, moment, is_sale = order.order_id, order.moment, not order.is_return
+        wares, amounts = basket.wares, basket.amounts
+        count = pieces = total = 0
+        for draw in basket.draws:
+            ware = wares[draw >> AMOUNT_BITS]
+            amount = amounts[draw & AMOUNT_MASK]
+            if ware.row is None and not self._know(ware):
+                order.line_count, order.quantity, order.amount_thousandths = count, pieces, total
+                rows.append(self._normaliser.add(order, _line(basket, ware, amount)))
+                count, pieces, total = order.line_count, order.quantity, order.amount_thousandths
+                continue
+            before, after, price_thousandths, product = cast(RowParts, ware.row)
+            count += 1
+            pieces += amount.pieces
+            total += amount.pieces * price_thousandths
+            if is_sale:
+                product.price = ware.price
+                product.priced_at = moment
+            rows.append(f"{order_id}\t{count}{before}{amount.text}{after}")
+        order.line_count, order.quantity, order.amount_thousandths = count, pieces, total
+
+    def _know(self, ware: Ware) -> bool:
+        """Keep with the ware what its rows have in common, once its product is described for good."""
+        product = self._normaliser.products.get(ware.stock_code)
+        if product is None or not product.is_described:
+            return False
+        is_its_own = ware.description == product.description
+        description = NULL if is_its_own else escaped(ware.description)
+        before, after = f"\t{product.product_id}\t", f"\t{ware.price}\t{description}\t{NULL}\n"
+        ware.row = RowParts(before, after, thousandths(ware.price), product)
+        return True
+
+
+def _line(basket: Basket, ware: Ware, amount: Amount) -> Line:
+    customer, country = basket.buyer
+    return Line(
+        basket.invoice,
+        ware.stock_code,
+        ware.description,
+        amount.pieces,
+        basket.moment,
+        ware.price,
+        thousandths(ware.price),
+        customer.removesuffix(".0"),
+        country,
+    )

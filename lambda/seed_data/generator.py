@@ -15,9 +15,9 @@ import itertools
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
-from typing import NamedTuple
 
 from seed_data import real_shape as real
+from seed_data.baskets import AMOUNTS, DRAWS, SLOTS, Amount, Basket, Buyer, Invoice
 from seed_data.calendar_of_sales import moments
 from seed_data.catalogue import Catalogue, Ware, picks, spectrum
 
@@ -32,16 +32,30 @@ FIRST_INVOICE = 536_365
 LONGEST_GAP = 6  # between invoice numbers; most follow upon each other
 
 _LARGE = 80  # lines of an invoice
-_WARES = 17  # highest bits of a draw, which choose a product; then those for its price, and for the quantity
-_PRICES = 3
-_QUANTITIES = 12
-_DRAW = 2 ** (_WARES + _PRICES + _QUANTITIES)
 
 
 def blocks(lines: int, seed: int = DEFAULT_SEED) -> Iterator[list[str]]:
     """Yield exactly so many lines, some thousand at a time, without a header; see `check`."""
+    batch: list[str] = []
+    for invoice in invoices(lines, seed):
+        batch += invoice.lines() if isinstance(invoice, Basket) else invoice
+        if len(batch) >= LINES_AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def invoices(lines: int, seed: int = DEFAULT_SEED) -> Iterator[Invoice]:
+    """Yield invoices, or parts of them, of exactly so many lines: the last one is cut. See `check`."""
     check(lines)
-    return _batched(_Sales(lines, seed).invoices(), lines)
+    left = lines
+    sales = _Sales(lines, seed).invoices()
+    while left > 0:
+        invoice = next(sales)
+        if invoice:
+            yield invoice.cut(left) if isinstance(invoice, Basket) else invoice[:left]
+            left -= len(invoice)
 
 
 def check(lines: int) -> None:
@@ -50,31 +64,12 @@ def check(lines: int) -> None:
         raise ValueError(f"{lines} lines: expected 0 to {MOST_LINES:,}")
 
 
-def _batched(invoices: Iterator[list[str]], lines: int) -> Iterator[list[str]]:
-    batch: list[str] = []
-    left = lines
-    while left > 0:
-        batch += next(invoices)
-        if len(batch) >= LINES_AT_ONCE or len(batch) >= left:
-            yield batch[:left]
-            left -= len(batch)
-            batch = []
-
-
-class Buyer(NamedTuple):
-    """The end of a line: who bought, from where."""
-
-    customer: str
-    """As the file writes it, 17850.0; empty for a guest."""
-    country: str
-
-
 class _Sales:
     """All that is drawn once, and the invoices drawn from it."""
 
     def __init__(self, lines: int, seed: int) -> None:
         self._random = Random(seed).random  # noqa: S311 - nothing here is to be secret
-        self._catalogue = Catalogue(self._random, lines, slots=2**_WARES)
+        self._catalogue = Catalogue(self._random, lines, slots=SLOTS)
         self._moments = moments(self._random)
         self._number = FIRST_INVOICE
         self._customers = itertools.cycle(_customers(self._random, lines))
@@ -82,27 +77,29 @@ class _Sales:
             sizes: picks(_curve(sizes), 1024)
             for sizes in (real.CUSTOMER_SIZES, real.GUEST_SIZES, real.RETURN_SIZES)
         }
-        self._quantities = {
-            text: [f"{sign}{value}" for value in picks(spectrum(text), 2**_QUANTITIES)]
+        self._amounts = {
+            text: [
+                Amount(str(sign * int(value)), sign * int(value)) for value in picks(spectrum(text), AMOUNTS)
+            ]
             for text, sign in (
-                (real.CUSTOMER_QUANTITIES, ""),
-                (real.GUEST_QUANTITIES, ""),
-                (real.RETURN_QUANTITIES, "-"),
-                (real.ADJUSTED_QUANTITIES, "-"),
-                (real.GIVEN_QUANTITIES, ""),
+                (real.CUSTOMER_QUANTITIES, 1),
+                (real.GUEST_QUANTITIES, 1),
+                (real.RETURN_QUANTITIES, -1),
+                (real.ADJUSTED_QUANTITIES, -1),
+                (real.GIVEN_QUANTITIES, 1),
             )
         }
 
-    def invoices(self) -> Iterator[list[str]]:
+    def invoices(self) -> Iterator[Invoice]:
         """Yield invoices without end, in the order of their numbers and times."""
-        kinds: list[tuple[int, Callable[[], list[str]]]] = [
+        kinds: list[tuple[int, Callable[[], list[Invoice]]]] = [
             (real.CUSTOMER_SALES, self._customer_sale),
             (real.GUEST_SALES, self._guest_sale),
             (real.RETURNS, self._return),
             (real.ADJUSTMENTS, self._adjustment),
             (real.GIVEN_AWAY, self._given_away),
         ]
-        rare = {
+        rare: dict[int, Callable[[], list[Invoice]]] = {
             real.INVOICES // real.BAD_DEBTS: self._bad_debt,
             real.INVOICES // real.EXTREME_ORDERS_TAKEN_BACK: self._extreme_order_taken_back,
         }
@@ -112,104 +109,94 @@ class _Sales:
             kind = bisect_right(bounds, int(random() * bounds[-1]))
             self._number += 1 if random() < 0.9 else 1 + int(random() * LONGEST_GAP)
             seldom = next((make for every, make in rare.items() if count % every == 0), None)
-            yield (seldom or kinds[kind][1])()
+            yield from (seldom or kinds[kind][1])()
 
-    def _customer_sale(self) -> list[str]:
+    def _customer_sale(self) -> list[Invoice]:
+        sizes, quantities = real.CUSTOMER_SIZES, real.CUSTOMER_QUANTITIES
         buyer = next(self._customers)
-        lines = self._lines(
-            str(self._number), real.CUSTOMER_SIZES, real.CUSTOMER_QUANTITIES, self._catalogue.wares, buyer
+        return self._with_quirks(
+            self._basket(str(self._number), sizes, quantities, self._catalogue.wares, buyer)
         )
-        return self._with_quirks(lines)
 
-    def _guest_sale(self) -> list[str]:
-        lines = self._lines(
-            str(self._number),
-            real.GUEST_SIZES,
-            real.GUEST_QUANTITIES,
-            self._catalogue.guest_wares,
-            self._guest(),
+    def _guest_sale(self) -> list[Invoice]:
+        sizes, quantities = real.GUEST_SIZES, real.GUEST_QUANTITIES
+        buyer = self._guest()
+        return self._with_quirks(
+            self._basket(str(self._number), sizes, quantities, self._catalogue.guest_wares, buyer)
         )
-        return self._with_quirks(lines)
 
-    def _return(self) -> list[str]:
+    def _return(self) -> list[Invoice]:
         guest = self._random() * real.RETURNS < real.RETURNS_OF_GUESTS
         buyer = self._guest() if guest else next(self._customers)
-        lines = self._lines(
-            f"C{self._number}", real.RETURN_SIZES, real.RETURN_QUANTITIES, self._catalogue.wares, buyer
-        )
-        if self._random() * real.RETURNS < real.RETURNS_WITH_AN_EXTREME_PRICE:
-            lines[-1] = self._extreme(lines[-1], "-1")
-        return lines
+        sizes, quantities = real.RETURN_SIZES, real.RETURN_QUANTITIES
+        basket = self._basket(f"C{self._number}", sizes, quantities, self._catalogue.wares, buyer)
+        if self._random() * real.RETURNS >= real.RETURNS_WITH_AN_EXTREME_PRICE:
+            return [basket]
+        return _ending(basket, lambda line: self._extreme(line, "-1"))
 
-    def _adjustment(self) -> list[str]:
+    def _adjustment(self) -> list[Invoice]:
         """A quantity below zero on no return: damaged, lost, thrown away."""
         named = self._random() * real.ADJUSTMENTS >= real.ADJUSTMENTS_WITHOUT_DESCRIPTION
-        return [self._free_line(real.ADJUSTED_QUANTITIES, "damages" if named else "", "0.0")]
+        return [[self._free_line(real.ADJUSTED_QUANTITIES, "damages" if named else "", "0.0")]]
 
-    def _given_away(self) -> list[str]:
+    def _given_away(self) -> list[Invoice]:
         named = self._random() * real.GIVEN_AWAY >= real.GIVEN_AWAY_WITHOUT_DESCRIPTION
         price = "0.001" if self._random() * real.GIVEN_AWAY < real.THREE_DECIMALS else "0.0"
-        return [self._free_line(real.GIVEN_QUANTITIES, "found" if named else "", price)]
+        return [[self._free_line(real.GIVEN_QUANTITIES, "found" if named else "", price)]]
 
-    def _bad_debt(self) -> list[str]:
+    def _bad_debt(self) -> list[Invoice]:
         moment = next(self._moments)
-        return [f"A{self._number},B,Adjust bad debt,1,{moment},{-real.BAD_DEBT},,United Kingdom"]
+        return [[f"A{self._number},B,Adjust bad debt,1,{moment},{-real.BAD_DEBT},,United Kingdom"]]
 
-    def _extreme_order_taken_back(self) -> list[str]:
+    def _extreme_order_taken_back(self) -> list[Invoice]:
         buyer = next(self._customers)
         quantity = real.EXTREME_QUANTITIES[int(self._random() * len(real.EXTREME_QUANTITIES))]
-        ware, prices = self._catalogue.wares[int(self._random() * len(self._catalogue.wares))]
-        price, ordered, returned = prices[0], str(self._number), f"C{self._number + 1}"
+        ware = self._any_ware()
+        end = f"{ware.price},{buyer.customer},{buyer.country}"
+        ordered, returned = str(self._number), f"C{self._number + 1}"
         self._number += 1
-        end = f"{price},{buyer.customer},{buyer.country}"
         return [
-            f"{ordered}{ware}{quantity},{next(self._moments)},{end}",
-            f"{returned}{ware}{-quantity},{next(self._moments)},{end}",
+            [f"{ordered}{ware.before_quantity}{quantity},{next(self._moments)},{end}"],
+            [f"{returned}{ware.before_quantity}{-quantity},{next(self._moments)},{end}"],
         ]
 
-    def _lines(
+    def _basket(
         self, invoice: str, sizes: Sequence[int], quantities: str, wares: Sequence[Ware], buyer: Buyer
-    ) -> list[str]:
-        """Return an invoice's lines: the inner loop, one draw and one text for each."""
-        random, amounts, sized = self._random, self._quantities[quantities], self._sizes[sizes]
+    ) -> Basket:
+        random, sized = self._random, self._sizes[sizes]
         size = sized[int(random() * 1024)]
-        moment, end = f",{next(self._moments)},", f",{buyer.customer},{buyer.country}"
-        lines = []
         if size < _LARGE:
-            draws = [int(random() * _DRAW) for _ in range(size)]
+            draws = [int(random() * DRAWS) for _ in range(size)]
         else:  # one draw from each part of the catalogue: who wants much rarely names a product twice
-            part = _DRAW / size
+            part = DRAWS / size
             draws = [int((number + random()) * part) for number in range(size)]
-        for draw in draws:
-            ware, prices = wares[draw >> (_PRICES + _QUANTITIES)]
-            price = prices[draw >> _QUANTITIES & (2**_PRICES - 1)]
-            lines.append(f"{invoice}{ware}{amounts[draw & (2**_QUANTITIES - 1)]}{moment}{price}{end}")
-        return lines
+        return Basket(invoice, next(self._moments), buyer, wares, self._amounts[quantities], draws)
 
-    def _with_quirks(self, lines: list[str]) -> list[str]:
+    def _with_quirks(self, basket: Basket) -> list[Invoice]:
         """Return a sale, now and then with a free line, a price beyond all others, or a second time."""
         sales = real.CUSTOMER_SALES + real.GUEST_SALES
         quirk = self._random() * sales
         if quirk < real.INVOICES_WITH_A_FREE_LINE:
-            lines[-1] = _priced(lines[-1], "0.0")
-        elif quirk < real.INVOICES_WITH_A_FREE_LINE + real.SALES_WITH_AN_EXTREME_PRICE:
-            lines[-1] = self._extreme(lines[-1], "1")
-        elif quirk > sales - real.INVOICES_OF_SEVERAL_TIMES:
-            later, half = next(self._moments), len(lines) // 2
-            lines[half:] = [_at(line, later) for line in lines[half:]]
-        return lines
+            return _ending(basket, lambda line: _priced(line, "0.0"))
+        if quirk < real.INVOICES_WITH_A_FREE_LINE + real.SALES_WITH_AN_EXTREME_PRICE:
+            return _ending(basket, lambda line: self._extreme(line, "1"))
+        if quirk > sales - real.INVOICES_OF_SEVERAL_TIMES:
+            later, half = next(self._moments), len(basket) // 2
+            lines = basket.lines()
+            return [lines[:half], [_at(line, later) for line in lines[half:]]]
+        return [basket]
 
     def _extreme(self, line: str, quantity: str) -> str:
         price = real.EXTREME_PRICES[int(self._random() * len(real.EXTREME_PRICES))]
         return _priced(_of_quantity(line, quantity), str(price))
 
     def _free_line(self, quantities: str, description: str, price: str) -> str:
-        ware, _ = self._catalogue.wares[int(self._random() * len(self._catalogue.wares))]
-        code = ware.split(",")[1]
-        amounts = self._quantities[quantities]
-        amount = amounts[int(self._random() * len(amounts))]
-        country = "United Kingdom"
-        return f"{self._number},{code},{description},{amount},{next(self._moments)},{price},,{country}"
+        code = self._any_ware().stock_code
+        amount = self._amounts[quantities][int(self._random() * AMOUNTS)].text
+        return f"{self._number},{code},{description},{amount},{next(self._moments)},{price},,United Kingdom"
+
+    def _any_ware(self) -> Ware:
+        return self._catalogue.wares[int(self._random() * SLOTS)]
 
     def _guest(self) -> Buyer:
         abroad = self._random() < 0.02
@@ -242,6 +229,11 @@ def _curve(values: Sequence[int]) -> list[tuple[int, float]]:
         for value in range(low, high + 1):
             weights[value] = weights.get(value, 0.0) + (to_share - from_share) / (high - low + 1)
     return sorted(weights.items())
+
+
+def _ending(basket: Basket, change: Callable[[str], str]) -> list[Invoice]:
+    """Return the basket with its last line changed."""
+    return [basket.cut(len(basket) - 1), [change(basket.lines()[-1])]]
 
 
 def _priced(line: str, price: str) -> str:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class, by a class's name
@@ -15,7 +15,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - the driver's cl
 from aurora import postgresql_loading as bulk
 from aurora.deadline import Deadline
 from seed_data import recorded, recording, set_aside
-from seed_data.data_file import Block, Readable, UnusableFile
+from seed_data.data_file import Readable, UnusableFile
 from seed_data.generated import GeneratedFile
 from seed_data.normalising import Normaliser
 from seed_data.online_retail import OnlineRetailFile
@@ -92,8 +92,11 @@ class _File(Protocol):
     def chunks(self) -> Iterator[bytes]:
         """Read everything for the digest alone."""
 
-    def data_blocks(self) -> Iterator[Block]:
-        """Yield the lines behind the header."""
+    def data_blocks(self) -> Iterator[Any]:
+        """Yield the lines behind the header, in blocks with a `last_number`."""
+
+    def order_lines(self, normaliser: Normaliser, blocks: Iterator[Any]) -> Iterator[str]:
+        """Yield rows of the order lines in these blocks of its own; the normaliser keeps all else."""
 
 
 def _file(opened: Readable | GeneratedFile) -> _File:
@@ -148,12 +151,12 @@ class _Load:
             seen=seen,
         )
 
-    def _store(self, normaliser: Normaliser, file: _File, blocks: Iterator[Block]) -> None:
+    def _store(self, normaliser: Normaliser, file: _File, blocks: Iterator[Any]) -> None:
         """Stream the file in while its keys are off; what depends on the whole file comes after."""
         cursor = self._cursor
         keys_off = [bulk.take_keys_off(cursor, table) for table in ("order_lines", "orders")]
         self._begin("loading")
-        recording.add_order_lines(cursor, normaliser.order_lines(self._metered(file, blocks)))
+        recording.add_order_lines(cursor, file.order_lines(normaliser, self._metered(file, blocks)))
         self._end_if_loaded(file.digest)  # standard input could not tell before
         self._begin("adding orders")
         recording.add_load(cursor, normaliser, name=self._source.name, digest=file.digest)
@@ -171,7 +174,7 @@ class _Load:
         self._begin("comparing totals")
         recording.finish_load(cursor, normaliser, lines=self._meter.lines)
 
-    def _metered(self, file: _File, blocks: Iterator[Block]) -> Iterator[Block]:
+    def _metered(self, file: _File, blocks: Iterator[Any]) -> Iterator[Any]:
         for block in blocks:
             self._stop_at_deadline()
             yield block

@@ -88,26 +88,34 @@ class Normaliser:
                             f"\t{quantity}\t{price}\t{ware.description}\t{NULL}\n"
                         )
                         continue
-                rows.append(self._carefully(number, text))
+                rows.append(self.take(number, text))
                 order = self._order
             yield "".join(rows)
-        self.finish(self._order)
+        self.end()
 
-    def _carefully(self, number: int, text: str) -> str:
+    def take(self, number: int, text: str) -> str:
         """Return the line's row, or nothing where it was rejected or set aside."""
         try:
             line = parse(text)
-            order = self._order
-            if line.invoice != order.invoice:
-                if self._seen.add(line.invoice):
-                    self.set_aside.add(row(number, line.invoice, text))
-                    return ""
-                self.finish(order)
-                order = self._order = self.begin(line)
-            return self.add(order, line)
+            if line.invoice != self._order.invoice and self.open(line) is None:
+                self.set_aside.add(row(number, line.invoice, text))
+                return ""
+            return self.add(self._order, line)
         except BadLine as bad:
             self.reject(number, text, str(bad))
             return ""
+
+    def open(self, line: Line) -> Order | None:
+        """Begin the order of this line, the one at hand from now on; None if it may have come by before."""
+        if self._seen.add(line.invoice):
+            return None
+        self.finish(self._order)
+        self._order = self.begin(line)
+        return self._order
+
+    def end(self) -> None:
+        """Finish the order at hand, the last one."""
+        self.finish(self._order)
 
     def take_orders(self) -> Spool:
         """Hand over the rows of orders that were finished since."""

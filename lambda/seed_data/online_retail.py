@@ -23,9 +23,12 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from seed_data.data_file import Block, DataFile, UnusableFile
+
+if TYPE_CHECKING:
+    from seed_data.normalising import Normaliser
 
 HEADERS = (
     "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country",
@@ -94,6 +97,10 @@ class OnlineRetailFile(DataFile):
     def data_blocks(self) -> Iterator[Block]:
         """Yield what follows the header, or raise UnusableFile; see `data_lines`."""
         return data_lines(self.blocks())
+
+    def order_lines(self, normaliser: Normaliser, blocks: Iterator[Block]) -> Iterator[str]:
+        """Yield rows of the blocks' order lines."""
+        return normaliser.order_lines(blocks)
 
 
 def data_lines(blocks: Iterable[Block]) -> Iterator[Block]:
