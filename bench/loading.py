@@ -19,11 +19,13 @@ from operate.deployment import PROJECT
 BOTH_YEARS = 1_067_371  # lines of Online Retail II
 FLOOR = "psql \\copy, normalised"
 RAW = f"raw CSV.gz, {BOTH_YEARS:,} lines"
+GENERATED = f"generated, {BOTH_YEARS:,} lines"
 RAW_TWICE, RAW_FOURFOLD = "twice the lines", "four times the lines"
 PANDAS_ROWS = 20_000
 PANDAS = PROJECT / "build" / "bench" / "python"
 
 RAW_LIMIT = 0.40
+GENERATED_LIMIT = 0.25
 TWICE_LIMIT = 2.2
 # No promise beside the default method: SQLAlchemy 2 sends a thousand rows per statement for it, at 0.4 of the
 # rate of psql's copy, and 25 times as fast is more than a server takes in.
@@ -59,6 +61,7 @@ def _loaders(server: BarePostgresql, directory: Path, lines: list[str]) -> dict[
     for name, times in {RAW: 1, RAW_TWICE: 2, RAW_FOURFOLD: 4}.items():
         file = write_repeated(directory / f"{times}.csv.gz", lines, count=times * BOTH_YEARS)
         loaders[name] = Loader(Shop(server, f"raw_{times}"), (str(file),))
+    loaders[GENERATED] = Loader(Shop(server, "generated"), ("--generate", str(BOTH_YEARS)))
     return loaders
 
 
@@ -125,6 +128,7 @@ def _ratios(samples: Mapping[str, Samples], pandas: Mapping[str, Samples], megab
     rates = {method: PANDAS_ROWS / sample.median for method, sample in pandas.items()}
     return [
         Ratio("raw CSV.gz ÷ \\copy", seconds[RAW], seconds[FLOOR], RAW_LIMIT),
+        Ratio("generated ÷ \\copy", seconds[GENERATED], seconds[FLOOR], GENERATED_LIMIT),
         Ratio("twice the lines", seconds[RAW_TWICE], seconds[RAW], TWICE_LIMIT),
         Ratio("and twice again", seconds[RAW_FOURFOLD], seconds[RAW_TWICE], TWICE_LIMIT),
         *(
