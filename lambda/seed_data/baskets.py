@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from seed_data.catalogue import Ware
@@ -24,16 +23,14 @@ class Buyer(NamedTuple):
     country: str
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(NamedTuple):
     """A quantity, as text and as number."""
 
     text: str
     pieces: int
 
 
-@dataclass(frozen=True, slots=True)
-class Basket:
+class Basket(NamedTuple):
     """An invoice without quirks: each draw is one line."""
 
     invoice: str
@@ -43,13 +40,9 @@ class Basket:
     amounts: Sequence[Amount]
     draws: Sequence[int]
 
-    def __len__(self) -> int:
-        """Return the number of lines."""
-        return len(self.draws)
-
     def cut(self, lines: int) -> Basket:
         """Return it with so many lines at most."""
-        return replace(self, draws=self.draws[:lines]) if lines < len(self.draws) else self
+        return self._replace(draws=self.draws[:lines]) if lines < len(self.draws) else self
 
     def lines(self) -> list[str]:
         """Return the lines as a file has them."""
@@ -65,3 +58,8 @@ class Basket:
 
 Invoice: TypeAlias = "Basket | list[str]"
 """A basket, or the lines of an invoice, or of its end, that have quirks."""
+
+
+def count(invoice: Invoice) -> int:
+    """Return the number of lines."""
+    return len(invoice.draws if isinstance(invoice, Basket) else invoice)

@@ -19,6 +19,7 @@ _PRICE_STEPS = (0.0, 0.06, 0.0, -0.06, 0.0, 0.03, 0.0, 0.0)  # among the prices 
 _TWINS_AT = 0.68  # of all products by popularity: few buy them
 _SECOND_DESCRIPTIONS = 20  # one line in so many
 _CODES = 10_002, 90_215
+_STRIDE = 31_337  # a prime that does not divide their number: it comes by each code once
 _SPECIAL = {"POST": "POSTAGE", "M": "Manual", "DOT": "DOTCOM POSTAGE", "C2": "CARRIAGE", "D": "Discount"}
 _LOOKS = (
     "RED", "WHITE", "BLUE", "PINK", "GREEN", "BLACK", "IVORY", "SILVER", "GOLD", "CREAM", "ANTIQUE",
@@ -118,8 +119,9 @@ def _names(random: Random, count: int) -> list[tuple[str, str]]:
     """Return codes and descriptions, the most popular first; the twins of some codes come much later."""
     twins = round(real.CASE_TWINS * count / real.PRODUCTS)
     first, last = _CODES
-    numbers = iter(sorted(range(first, last), key=lambda _: random()))
-    names = [_name(random, next(numbers), lettered=place % 3 == 0) for place in range(count - twins)]
+    start, span = int(random() * (last - first)), last - first
+    numbers = (first + (start + place * _STRIDE) % span for place in range(count - twins))
+    names = [_name(random, number, lettered=place % 3 == 0) for place, number in enumerate(numbers)]
     for place, (code, description) in enumerate(_SPECIAL.items()):
         names[40 * place + 40] = code, description
     lettered = [name for name in names if name[0][-1].isupper() and name[0][0].isdigit()]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from aurora.row_text import NULL, escaped
 from seed_data import generator
-from seed_data.baskets import AMOUNT_BITS, AMOUNT_MASK, Amount, Basket, Invoice
+from seed_data.baskets import AMOUNT_BITS, AMOUNT_MASK, Amount, Basket, Invoice, count
 from seed_data.catalogue import RowParts, Ware
 from seed_data.model import Order
 from seed_data.normalising import Normaliser
@@ -71,7 +71,7 @@ class GeneratedFile:
         batch: list[Invoice] = []
         for invoice in generator.invoices(self._lines, self._seed):
             batch.append(invoice)
-            number += len(invoice)
+            number += count(invoice)
             if number - first >= generator.LINES_AT_ONCE:
                 self.bytes_read = number - 2
                 yield Invoices(first, number - 1, batch)
@@ -88,7 +88,7 @@ class GeneratedFile:
             rows: list[str] = []
             for invoice in invoices:
                 writer.write(rows, number, invoice)
-                number += len(invoice)
+                number += count(invoice)
             yield "".join(rows)
         normaliser.end()
 
@@ -116,37 +116,38 @@ class _Writer:
 
     def _write_basket(self, rows: list[str], basket: Basket, order: Order) -> None:
         """Add a row for each draw: the inner loop. What `Normaliser.add` does for a line is done here too."""
-        order_id, moment, is_sale = order.order_id, order.moment, not order.is_return
+        order_id, moment, is_sale = f"{order.order_id}\t", order.moment, not order.is_return
         wares, amounts = basket.wares, basket.amounts
-        count = pieces = total = 0
+        line_count = quantity = total = 0
         for draw in basket.draws:
-            ware = wares[draw >> AMOUNT_BITS]
-            amount = amounts[draw & AMOUNT_MASK]
-            if ware.row is None and not self._know(ware):
-                order.line_count, order.quantity, order.amount_thousandths = count, pieces, total
+            ware, amount = wares[draw >> AMOUNT_BITS], amounts[draw & AMOUNT_MASK]
+            parts = ware.row or self._know(ware)
+            if parts is None:
+                order.line_count, order.quantity, order.amount_thousandths = line_count, quantity, total
                 rows.append(self._normaliser.add(order, _line(basket, ware, amount)))
-                count, pieces, total = order.line_count, order.quantity, order.amount_thousandths
+                line_count, quantity, total = order.line_count, order.quantity, order.amount_thousandths
                 continue
-            before, after, price_thousandths, product = cast(RowParts, ware.row)
-            count += 1
-            pieces += amount.pieces
-            total += amount.pieces * price_thousandths
+            before, after, price_thousandths, product = parts
+            text, pieces = amount
+            line_count += 1
+            quantity += pieces
+            total += pieces * price_thousandths
             if is_sale:
                 product.price = ware.price
                 product.priced_at = moment
-            rows.append(f"{order_id}\t{count}{before}{amount.text}{after}")
-        order.line_count, order.quantity, order.amount_thousandths = count, pieces, total
+            rows.append(f"{order_id}{line_count}{before}{text}{after}")
+        order.line_count, order.quantity, order.amount_thousandths = line_count, quantity, total
 
-    def _know(self, ware: Ware) -> bool:
+    def _know(self, ware: Ware) -> RowParts | None:
         """Keep with the ware what its rows have in common, once its product is described for good."""
         product = self._normaliser.products.get(ware.stock_code)
         if product is None or not product.is_described:
-            return False
+            return None
         is_its_own = ware.description == product.description
         description = NULL if is_its_own else escaped(ware.description)
         before, after = f"\t{product.product_id}\t", f"\t{ware.price}\t{description}\t{NULL}\n"
         ware.row = RowParts(before, after, thousandths(ware.price), product)
-        return True
+        return ware.row
 
 
 def _line(basket: Basket, ware: Ware, amount: Amount) -> Line:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
 from seed_data import real_shape as real
-from seed_data.baskets import AMOUNTS, DRAWS, SLOTS, Amount, Basket, Buyer, Invoice
+from seed_data.baskets import AMOUNTS, DRAWS, SLOTS, Amount, Basket, Buyer, Invoice, count
 from seed_data.calendar_of_sales import moments
 from seed_data.catalogue import Catalogue, Ware, picks, spectrum
 
@@ -53,9 +53,9 @@ def invoices(lines: int, seed: int = DEFAULT_SEED) -> Iterator[Invoice]:
     sales = _Sales(lines, seed).invoices()
     while left > 0:
         invoice = next(sales)
-        if invoice:
+        if lines_of_it := count(invoice):
             yield invoice.cut(left) if isinstance(invoice, Basket) else invoice[:left]
-            left -= len(invoice)
+            left -= lines_of_it
 
 
 def check(lines: int) -> None:
@@ -105,10 +105,10 @@ class _Sales:
         }
         bounds = list(itertools.accumulate(weight for weight, _ in kinds))
         random = self._random
-        for count in itertools.count(1):
+        for turn in itertools.count(1):
             kind = bisect_right(bounds, int(random() * bounds[-1]))
             self._number += 1 if random() < 0.9 else 1 + int(random() * LONGEST_GAP)
-            seldom = next((make for every, make in rare.items() if count % every == 0), None)
+            seldom = next((make for every, make in rare.items() if turn % every == 0), None)
             yield from (seldom or kinds[kind][1])()
 
     def _customer_sale(self) -> list[Invoice]:
@@ -181,7 +181,7 @@ class _Sales:
         if quirk < real.INVOICES_WITH_A_FREE_LINE + real.SALES_WITH_AN_EXTREME_PRICE:
             return _ending(basket, lambda line: self._extreme(line, "1"))
         if quirk > sales - real.INVOICES_OF_SEVERAL_TIMES:
-            later, half = next(self._moments), len(basket) // 2
+            later, half = next(self._moments), len(basket.draws) // 2
             lines = basket.lines()
             return [lines[:half], [_at(line, later) for line in lines[half:]]]
         return [basket]
@@ -233,7 +233,7 @@ def _curve(values: Sequence[int]) -> list[tuple[int, float]]:
 
 def _ending(basket: Basket, change: Callable[[str], str]) -> list[Invoice]:
     """Return the basket with its last line changed."""
-    return [basket.cut(len(basket) - 1), [change(basket.lines()[-1])]]
+    return [basket.cut(len(basket.draws) - 1), [change(basket.lines()[-1])]]
 
 
 def _priced(line: str, price: str) -> str:
