@@ -8,6 +8,8 @@ SHELL := /bin/bash
 DEPLOYMENT ?= dev
 NAME ?=
 SEED_FILE ?=
+SEED_LINES ?=
+WITHOUT ?=
 VERB ?= status
 BENCH ?=
 OPTIONS ?=
@@ -19,6 +21,7 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(she
 VENV := .venv
 RUN := $(VENV)/bin/python
 OPERATE := $(RUN) -m operate
+SEED = $(if $(SEED_FILE),--seed-file "$(SEED_FILE)") $(if $(SEED_LINES),--seed-lines "$(SEED_LINES)")
 
 .PHONY: help setup local local-status local-destroy test check format synth deploy destroy smoke migrations \
 	bench clean
@@ -47,8 +50,8 @@ node_modules/.ready: package.json package-lock.json
 	@npm ci --silent --no-audit --no-fund
 	@touch $@
 
-local: setup  ## deploy onto this machine, load and prove it   [SEED_FILE=path.csv.gz]
-	@$(OPERATE) local up $(if $(SEED_FILE),--seed-file "$(SEED_FILE)")
+local: setup  ## deploy onto this machine, load and prove it   [SEED_FILE=path|SEED_LINES=n] [WITHOUT=network]
+	@$(OPERATE) local up $(SEED) $(if $(WITHOUT),--without "$(WITHOUT)")
 
 local-status: setup  ## show the local deployment again
 	@$(OPERATE) local status
@@ -73,8 +76,8 @@ format: setup  ## format the sources
 synth: setup  ## write the templates to cdk.out                DEPLOYMENT=name [NAME=pr-42]
 	@$(OPERATE) synth --deployment "$(DEPLOYMENT)" $(if $(NAME),--name "$(NAME)")
 
-deploy: setup  ## deploy to AWS                                DEPLOYMENT=name [NAME=pr-42] [SEED_FILE=path]
-	@$(OPERATE) deploy --deployment "$(DEPLOYMENT)" $(if $(NAME),--name "$(NAME)") $(if $(SEED_FILE),--seed-file "$(SEED_FILE)")
+deploy: setup  ## deploy to AWS                                DEPLOYMENT=name [NAME=pr-42] [SEED_FILE=path|SEED_LINES=n]
+	@$(OPERATE) deploy --deployment "$(DEPLOYMENT)" $(if $(NAME),--name "$(NAME)") $(SEED)
 
 destroy: setup  ## take a deployment away from AWS             DEPLOYMENT=name [NAME=pr-42]
 	@$(OPERATE) destroy --deployment "$(DEPLOYMENT)" $(if $(NAME),--name "$(NAME)")

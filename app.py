@@ -1,4 +1,4 @@
-"""Synthesize one deployment: cdk synth -c deployment=dev [-c name=pr-42] [-c seed_file=lines.csv.gz]."""
+"""Synthesize one deployment: cdk synth -c deployment=dev [-c name=pr-42] [-c seed_file=…|seed_lines=…]."""
 
 import gc
 import sys
@@ -27,7 +27,7 @@ def main() -> None:
     """Synthesize the deployment that the CLI's context asks for, or say all that is wrong with it."""
     app = cdk.App(stack_traces=False, context={"aws:cdk:disable-creation-stack-traces": True})  # ADR 0007
     try:
-        deployment = choose(*map(app.node.try_get_context, ("deployment", "name", "seed_file")))
+        deployment = choose(*map(app.node.try_get_context, ("deployment", "name", "seed_file", "seed_lines")))
         asset = LambdaAsset.with_wheels(Platform.named(deployment.functions.platform))
     except (SettingsError, AssetError) as error:
         sys.exit(str(error))

@@ -35,6 +35,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         kind=options.deployment,
         name=options.name,
         seed_file=getattr(options, "seed_file", None),
+        seed_lines=getattr(options, "seed_lines", None),
         cloud=options.cloud,
     )
     if options.verb == "migrations":
@@ -52,7 +53,13 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 def _run_local(options: argparse.Namespace, console: Console) -> int:
     cloud = LocalCloud(options.cloud)
     if options.action == "up":
-        return local.up(console, cloud, seed_file=options.seed_file, without=options.without)
+        return local.up(
+            console,
+            cloud,
+            seed_file=options.seed_file,
+            seed_lines=options.seed_lines,
+            without=options.without,
+        )
     return local.status(console, cloud) if options.action == "status" else local.down(console, cloud)
 
 
@@ -69,9 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     on_this_machine = verbs.add_parser("local", help="the deployment on this machine's embedded cloud")
     on_this_machine.add_argument("action", choices=["up", "status", "down"])
-    on_this_machine.add_argument(
-        "--seed-file", type=Path, help="CSV or CSV.gz of invoice lines; default: a small sample"
-    )
+    _add_seed(on_this_machine)
     on_this_machine.add_argument(
         "--without", default="", metavar="NAMES", help="what the cloud shall not enforce, as iam,network"
     )
@@ -91,12 +96,20 @@ def _parser() -> argparse.ArgumentParser:
     }.items():
         on_aws = verbs.add_parser(verb, help=text)
         _add_deployment(on_aws)
-        on_aws.add_argument("--seed-file", type=Path, help="CSV or CSV.gz of invoice lines to load")
+        _add_seed(on_aws)
     for each in verbs.choices.values():
         each.add_argument(
             "--cloud", default=DEFAULT_CLOUD, help="which local cloud, where several run side by side"
         )
     return parser
+
+
+def _add_seed(parser: argparse.ArgumentParser) -> None:
+    seed = parser.add_mutually_exclusive_group()
+    seed.add_argument(
+        "--seed-file", type=Path, help="CSV or CSV.gz of invoice lines; default: a small sample"
+    )
+    seed.add_argument("--seed-lines", metavar="LINES", help="how many invoice lines to generate instead")
 
 
 def _add_deployment(parser: argparse.ArgumentParser) -> None:

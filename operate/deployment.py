@@ -13,13 +13,15 @@ class Deployment:
     """One deployment of the three stacks.
 
     `kind` is an entry of the settings' DEPLOYMENTS; `name` distinguishes the ephemeral ones (`pr-42`) and
-    is empty for the others; `seed_file` is the path of a CSV or CSV.gz file, or None for the small sample.
+    is empty for the others; `seed_file` is the path of a CSV or CSV.gz file, `seed_lines` how many lines are
+    generated instead; without either the small sample is loaded.
     `cloud` is the name of the local cloud that `local` is deployed on.
     """
 
     kind: str
     name: str = ""
     seed_file: Path | None = None
+    seed_lines: str | None = None
     cloud: str = DEFAULT_CLOUD
 
     @property
@@ -42,6 +44,8 @@ class Deployment:
         values = {"deployment": self.kind, "name": self.name}
         if self.seed_file is not None:
             values["seed_file"] = str(self.seed_file.resolve())
+        if self.seed_lines is not None:
+            values["seed_lines"] = self.seed_lines
         return {key: value for key, value in values.items() if value}
 
     @property

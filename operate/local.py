@@ -15,14 +15,21 @@ from operate.report import print_report
 LOGS = PROJECT / "build" / "logs"
 
 
-def up(console: Console, cloud: LocalCloud, *, seed_file: Path | None, without: str = "") -> int:
+def up(
+    console: Console,
+    cloud: LocalCloud,
+    *,
+    seed_file: Path | None,
+    seed_lines: str | None = None,
+    without: str = "",
+) -> int:
     """Bring the local deployment to what the sources say: start the cloud if need be, deploy, prove, report.
 
     Interrupted or failed, it takes away the cloud that it started itself; a cloud that ran before stays as
     CloudFormation's rollback left it. `without` names what a cloud that is started now shall not enforce.
     Raises Refused, CdkFailed or LocalCloudFailed.
     """
-    deployment = Deployment(kind="local", seed_file=seed_file, cloud=cloud.name)
+    deployment = Deployment(kind="local", seed_file=seed_file, seed_lines=seed_lines, cloud=cloud.name)
     check_settings(deployment)
     with cloud.taken_away_unless_finished(console):
         _prepare(console, cloud, deployment, without)

@@ -84,6 +84,8 @@ class SchemaStack(cdk.Stack):
                 "Key": file.s3_object_key,
                 "FileName": self._deployment.seed_file.name,
             }
+        elif self._deployment.seed_lines is not None:
+            properties["GeneratedLines"] = str(self._deployment.seed_lines)
         function = self._function("SeedData", "Loads the seed data", may=may)
         return self._custom_resource("SeedData", function, properties)
 

@@ -84,6 +84,8 @@ class Deployment:
     termination_protection: bool = False
     seed_file: Path | None = None
     """Invoice lines to load, .csv or .csv.gz; without it, the small sample packaged with the loader."""
+    seed_lines: int | None = None
+    """How many invoice lines to generate instead; 0 begins with an empty shop."""
 
     def stack_name(self, part: str) -> str:
         """Return the name of one of the stacks."""

@@ -26,6 +26,8 @@ from stacks.settings import (
 LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1827, 3653)
 """The retentions that CloudWatch Logs offers and this project uses."""
 SCHEMA = Path(__file__).resolve().parent.parent / "schema"
+MOST_SEED_LINES = 1_100_000  # what a function loads in time also on a small cluster
+_DIGITS = r"[0-9]{1,9}"
 SEED_FILE_SUFFIXES = (".csv", ".csv.gz")
 
 
@@ -37,19 +39,23 @@ class SettingsError(Exception):
         self.problems = problems
 
 
-def choose(deployment: object = None, name: object = None, seed_file: object = None) -> Deployment:
+def choose(
+    deployment: object = None, name: object = None, seed_file: object = None, seed_lines: object = None
+) -> Deployment:
     """Return the deployment that the context asks for; values are what `cdk -c` or cdk.json may carry.
 
     Raises SettingsError with all problems.
     """
     deployment = "dev" if deployment is None else deployment
-    problems = list(_of_choice(deployment, name, seed_file))
+    problems = [*_of_choice(deployment, name, seed_file), *_of_seed_choice(seed_file, seed_lines)]
     if isinstance(deployment, str) and deployment in DEPLOYMENTS:
         chosen = DEPLOYMENTS[deployment]
         if deployment == "ephemeral" and isinstance(name, str) and name:
             chosen = replace(chosen, name=name)
         if isinstance(seed_file, str) and seed_file:
             chosen = replace(chosen, seed_file=Path(seed_file).absolute())
+        if isinstance(seed_lines, str | int) and re.fullmatch(_DIGITS, str(seed_lines)):
+            chosen = replace(chosen, seed_lines=int(seed_lines))
         problems += validate(chosen)
         problems += migration_problems(SCHEMA / chosen.database.engine)
     if problems:
@@ -95,6 +101,18 @@ def _of_choice(deployment: object, name: object, seed_file: object) -> Iterator[
         yield from _of_ephemeral_name(name)
     elif name:
         yield f"name={name} with deployment={deployment}: only ephemeral deployments are named; drop the name"
+
+
+def _of_seed_choice(seed_file: object, seed_lines: object) -> Iterator[str]:
+    if seed_lines is None:
+        return
+    if seed_file:
+        yield f"seed_file={seed_file} and seed_lines={seed_lines}: a shop begins with one of them; drop one"
+    if not re.fullmatch(_DIGITS, str(seed_lines)) or int(str(seed_lines)) > MOST_SEED_LINES:
+        yield (
+            f"seed_lines={seed_lines!r}: expected 0 to {MOST_SEED_LINES}; for more, deploy with 0 and load"
+            " the rest with python -m seed_data --generate"
+        )
 
 
 def _of_ephemeral_name(name: object) -> Iterator[str]:

@@ -15,6 +15,7 @@ from aurora import connecting
 from aurora.deadline import Deadline, LambdaContext
 from aurora.environment import DatabaseEnvironment
 from custom_resource import MalformedEvent, Properties, Request, RequestType, explained, respond
+from seed_data.generated import Generated
 from seed_data.loader import LoadReport, load
 from seed_data.progress import Progress, at_most_every
 from seed_data.sources import SAMPLE, PathSource, S3Object, Source
@@ -51,8 +52,10 @@ def on_event(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
 
 def _source(properties: Properties, *, region: str) -> Source:
     """Return the file that the properties name; the digest is there so that a new file is an update."""
-    properties.allow("Digest", "Bucket", "Key", "FileName")
+    properties.allow("Digest", "Bucket", "Key", "FileName", "GeneratedLines")
     properties.digest("Digest")
+    if "GeneratedLines" in properties:
+        return _generated(properties)
     given = [name for name in ("Bucket", "Key", "FileName") if name in properties]
     if not given:
         return PathSource(SAMPLE)
@@ -64,6 +67,13 @@ def _source(properties: Properties, *, region: str) -> Source:
         key=properties.text("Key", longest=1024),
         name=properties.text("FileName", longest=255),
     )
+
+
+def _generated(properties: Properties) -> Source:
+    text = properties.text("GeneratedLines", longest=9)
+    if not text.isdecimal():
+        raise MalformedEvent(f"GeneratedLines is {text!r}: expected a whole number")
+    return Generated(int(text))
 
 
 def _log_progress(progress: Progress) -> None:

@@ -113,6 +113,24 @@ def test_an_update_adds_another_file_and_a_rollback_to_the_first_takes_nothing_b
     assert database.value("SELECT count(*) FROM shop.orders") == 2
 
 
+@pytest.mark.usefixtures("environment")
+def test_generated_lines_are_loaded_once(database):
+    first = answer(GeneratedLines="1000")
+    again = answer("Update", GeneratedLines="1000")
+    assert first["Data"] == again["Data"]
+    assert first["Data"]["Lines"] == "1000"
+    assert first["Data"]["Source"] == "generated: 1,000 lines from seed 1"
+    assert database.value("SELECT count(*) FROM shop.loads") == 1
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("lines", ["-1", "many", "1.5", ""])
+def test_a_wrong_number_of_generated_lines_is_refused(database, lines):
+    with pytest.raises(Exception, match="GeneratedLines"):
+        answer(GeneratedLines=lines)
+    assert database.value("SELECT count(*) FROM shop.loads") == 0
+
+
 def test_delete_needs_neither_database_nor_properties_and_keeps_what_it_is_told():
     gone = event("Delete") | {"PhysicalResourceId": "unknown", "ResourceProperties": {}}
     assert handler.on_event(gone, Context(1)) == {"PhysicalResourceId": "unknown", "Data": {}}

@@ -130,6 +130,14 @@ def test_a_seed_file_is_an_asset_that_the_loader_alone_may_read_and_nothing_besi
     assert "".join(parts) == f"arn:aws:s3:::{bucket}/{seed['Key']}"
 
 
+def test_generated_lines_are_a_property_of_the_seed_and_need_no_right():
+    of_sample, generated = (synthesize(replace(DEPLOYMENTS["dev"], seed_lines=n)) for n in (None, 1000))
+    assert "GeneratedLines" not in of_sample.the_one("Custom::SeedData")[1]
+    assert generated.the_one("Custom::SeedData")[1]["GeneratedLines"] == "1000"
+    rights = [one.statements_of(one.functions()["seed_data"]["Role"]) for one in (of_sample, generated)]
+    assert rights[0] == rights[1]
+
+
 def test_another_seed_file_is_loaded_whatever_its_path(tmp_path):
     one, other, copy = (tmp_path / folder / "lines.csv" for folder in ("one", "other", "copy"))
     for path, content in ((one, b"1"), (other, b"2"), (copy, b"1")):

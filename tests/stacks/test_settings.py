@@ -192,3 +192,25 @@ def test_the_seed_file_is_found_from_wherever_the_command_ran(tmp_path, monkeypa
 def test_settings_are_checked_without_loading_the_cdk():
     check = "import sys, stacks.validation as v; v.choose(); sys.exit('aws_cdk' in sys.modules)"
     subprocess.run([sys.executable, "-c", check], cwd=Path(__file__).parents[2], check=True, timeout=30)
+
+
+@pytest.mark.parametrize(("given", "lines"), [("0", 0), (0, 0), ("541909", 541_909), ("1100000", 1_100_000)])
+def test_lines_are_generated_from_none_to_what_a_function_loads_in_time(given, lines):
+    assert choose("dev", None, None, given).seed_lines == lines
+
+
+@pytest.mark.parametrize("given", ["-1", "1100001", "many", "1e6", "", "1.5", True])
+def test_other_numbers_of_lines_are_refused_with_the_limit_and_the_way_to_more(given):
+    with pytest.raises(SettingsError) as refused:
+        choose("dev", None, None, given)
+    [problem] = refused.value.problems
+    assert problem.startswith(f"seed_lines={given!r}: expected 0 to 1100000; for more, ")
+
+
+def test_a_shop_begins_with_a_file_or_with_generated_lines(tmp_path):
+    path = tmp_path / "lines.csv"
+    path.write_text("x")
+    with pytest.raises(SettingsError) as refused:
+        choose("dev", None, str(path), "10")
+    [problem] = refused.value.problems
+    assert problem == f"seed_file={path} and seed_lines=10: a shop begins with one of them; drop one"
