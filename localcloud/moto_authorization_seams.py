@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -22,7 +23,7 @@ from localcloud.authorization.api_calls import ApiCall
 from localcloud.authorization.authorizer import Authorizer
 from localcloud.authorization.denials import Denied
 from localcloud.authorization.s3_calls import S3Denied, check_s3
-from localcloud.authorization.sessions import ADMINISTRATOR, Session
+from localcloud.authorization.sessions import ADMINISTRATOR, ISSUED_AT, Session
 from localcloud.cloud import Cloud
 from localcloud.network.api_door import service_path
 
@@ -100,6 +101,7 @@ def _mark_sessions_of_administrators(authorizer: Authorizer) -> None:
     def marking(backend: Any, *arguments: Any, **more: Any) -> Any:
         session = assume_role(backend, *arguments, **more)
         setattr(session, ADMINISTRATOR, _administrator_assumes.get())
+        setattr(session, ISSUED_AT, datetime.now(UTC))
         return session
 
     def answering(response: Any) -> Any:

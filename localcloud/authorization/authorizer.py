@@ -60,7 +60,12 @@ class Authorizer:
         """Return IAM's decision about one action on one resource."""
         path = call.path if call else None
         endpoint = sessions.parsed(path.endpoint_policy) if path and path.endpoint_policy else None
-        context = {**session.context, **(path.context if path else {}), **target.context}
+        context = {
+            "aws:ResourceAccount": target.account or self.cloud.account,
+            **session.context,
+            **(path.context if path else {}),
+            **target.context,
+        }
         policies = replace(
             session.policies,
             endpoint=endpoint,

@@ -22,7 +22,6 @@ _CODES = {
     "sqs": "AccessDenied",
     "sts": "AccessDenied",
 }
-FORBIDDEN = 403
 
 
 class Denied(ServiceException):  # type: ignore[misc]
@@ -59,7 +58,9 @@ def not_known(what: str) -> Denied:
 
 
 def _text(principal: Principal, target: Target, decision: Decision) -> str:
+    # S3 alone has the resource in quotation marks
+    resource = f'"{target.arn}"' if target.action.startswith("s3:") else target.arn
     return (
         f"User: {principal.arn} is not authorized to perform: {target.action}"
-        f" on resource: {target.arn} {decision.reason}"
+        f" on resource: {resource} {decision.reason}"
     )

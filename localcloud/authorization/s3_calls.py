@@ -125,6 +125,7 @@ def _policy(account: str, name: str) -> Policy | None:
 # moto's names of operations, where the action has another one: "Actions, resources, and condition keys for
 # Amazon S3" in the Service Authorization Reference.
 _RENAMED = {
+    "SelectObject": "GetObject",
     "HeadBucket": "ListBucket",
     "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
     "PutPublicAccessBlock": "PutBucketPublicAccessBlock",

@@ -17,6 +17,12 @@ from localcloud.iam.policy import Policy
 ADMINISTRATOR = "_localcloud_administrator"
 """Marks a session that an administrator's key has assumed, as the CDK CLI does: it passes like that key."""
 
+ISSUED_AT = "_localcloud_issued_at"
+"""When a session was given out, which moto does not keep."""
+
+FUNCTION = "_localcloud_function"
+"""The ARN of the function that a session was minted for."""
+
 
 @dataclass(frozen=True)
 class Session:
@@ -27,6 +33,7 @@ class Session:
     role: Any = field(repr=False)
     policies: Policies = field(repr=False)
     user_id: str = ""
+    issued_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     source_function_arn: str | None = None
     """The function that the session was minted for."""
 
@@ -46,6 +53,8 @@ class Session:
             "aws:CurrentTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "aws:EpochTime": str(int(now.timestamp())),
             "aws:PrincipalIsAWSService": "false",
+            "aws:ViaAWSService": "false",
+            "aws:TokenIssueTime": self.issued_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             **tags,
             **function,
         }
@@ -86,8 +95,15 @@ def _session(found: Any, region: str) -> Session:
     role = _role(found.role_arn)
     policies = _policies(role, session=found.policy)
     principal = Principal(found.arn, found.account_id, found.role_arn)
-    function = getattr(found, "_localcloud_function", None)
-    return Session(principal, region, role, policies, found.user_id, function)
+    return Session(
+        principal,
+        region,
+        role,
+        policies,
+        found.user_id,
+        issued_at=getattr(found, ISSUED_AT, None) or datetime.now(UTC),
+        source_function_arn=getattr(found, FUNCTION, None),
+    )
 
 
 def _policies(role: Any, *, session: str | None = None) -> Policies:

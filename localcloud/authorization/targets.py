@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from moto.awslambda.models import lambda_backends
+from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.sns.models import sns_backends
@@ -62,14 +63,15 @@ def secret_of(call: ApiCall) -> Any:
 def _secretsmanager(call: ApiCall) -> Iterator[Target]:
     wanted = call.parameters.get("SecretId")
     if not wanted:
+        if call.operation == "CreateSecret":  # the six characters behind the name are not known yet
+            yield Target(_action(call), call.arn(f"secret:{call.parameters['Name']}-??????"))
         return
     secret = secret_of(call)
     context: dict[str, str | list[str]] = {"secretsmanager:SecretId": wanted}
     if call.operation in ("GetSecretValue", "BatchGetSecretValue"):
         context["secretsmanager:VersionStage"] = call.parameters.get("VersionStage", "AWSCURRENT")
     if secret is None:
-        named = wanted if wanted.startswith("arn:") else call.arn(f"secret:{wanted}")
-        yield Target(_action(call), named, context)
+        yield Target(_action(call), wanted, context)  # AWS too looks at the bare name of what is not there
         return
     context |= _tags(secret.tags, "secretsmanager:ResourceTag/", "aws:ResourceTag/")
     policy = Policy.parse(secret.policy) if secret.policy else None
@@ -77,8 +79,8 @@ def _secretsmanager(call: ApiCall) -> Iterator[Target]:
 
 
 def _kms(call: ApiCall) -> Iterator[Target]:
-    key_id = call.parameters.get("KeyId")
-    if key_id is None and call.operation == "Decrypt":
+    key_id = call.parameters.get("KeyId") or call.parameters.get("SourceKeyId")
+    if key_id is None and call.operation in ("Decrypt", "ReEncrypt"):
         key_id = _key_of_ciphertext(call)
     if key_id is None:
         return
@@ -86,9 +88,15 @@ def _kms(call: ApiCall) -> Iterator[Target]:
         f"kms:EncryptionContext:{name}": str(value)
         for name, value in call.parameters.get("EncryptionContext", {}).items()
     }
-    target = key_target(call, key_id, _action(call), context)
-    if target is not None:
-        yield target
+    if call.operation == "ReEncrypt":
+        other = call.parameters["DestinationKeyId"]
+        uses = [("kms:ReEncryptFrom", key_id), ("kms:ReEncryptTo", other)]
+    else:
+        uses = [(_action(call), key_id)]
+    for action, key in uses:
+        target = key_target(call, key, action, context)
+        if target is not None:
+            yield target
 
 
 def _key_of_ciphertext(call: ApiCall) -> str | None:
@@ -140,6 +148,8 @@ def _ssm(call: ApiCall) -> Iterator[Target]:
 
 def _sns(call: ApiCall) -> Iterator[Target]:
     arn = call.parameters.get("TopicArn") or call.parameters.get("TargetArn")
+    if not arn and "PhoneNumber" in call.parameters:
+        yield Target(_action(call), call.parameters["PhoneNumber"])
     if arn:
         topic = sns_backends[call.account][call.region].topics.get(arn)
         yield Target(_action(call), arn, {}, _given_policy(getattr(topic, "policy", None)))
@@ -156,9 +166,68 @@ def _sqs(call: ApiCall) -> Iterator[Target]:
 def _dynamodb(call: ApiCall) -> Iterator[Target]:
     table = call.parameters.get("TableName")
     if table:
-        name = table if table.startswith("arn:") else call.arn(f"table/{table}")
         index = call.parameters.get("IndexName")
-        yield Target(_action(call), f"{name}/index/{index}" if index else name)
+        yield Target(_action(call), _table(call, table) + (f"/index/{index}" if index else ""))
+    for name in call.parameters.get("RequestItems", {}):
+        yield Target(_action(call), _table(call, name))
+    for item in call.parameters.get("TransactItems", ()):
+        for kind, request in item.items():  # authorised as what each item is
+            action = "ConditionCheckItem" if kind == "ConditionCheck" else f"{kind}Item"
+            yield Target(f"dynamodb:{action}", _table(call, request["TableName"]))
+
+
+def _table(call: ApiCall, name: str) -> str:
+    return name if name.startswith("arn:") else call.arn(f"table/{name}")
+
+
+def _iam(call: ApiCall) -> Iterator[Target]:
+    """Roles, users and groups are named; their paths are theirs."""
+    for kind in ("Role", "User", "Group"):
+        name = call.parameters.get(f"{kind}Name")
+        if name:
+            found = _named(call, kind, name)
+            arn = found.arn if found else f"arn:aws:iam::{call.account}:{kind.lower()}/{name}"
+            yield Target(_action(call), arn)
+            return
+
+
+def _named(call: ApiCall, kind: str, name: str) -> Any:
+    backend = iam_backends[call.account]["aws"]
+    known = {"Role": backend.roles, "User": backend.users, "Group": backend.groups}[kind]
+    return next((one for one in list(known.values()) if one.name == name), None)
+
+
+def _events(call: ApiCall) -> Iterator[Target]:
+    for entry in call.parameters.get("Entries", ()):
+        bus = entry.get("EventBusName", "default")
+        yield Target(_action(call), bus if bus.startswith("arn:") else call.arn(f"event-bus/{bus}"))
+
+
+def _cloudformation(call: ApiCall) -> Iterator[Target]:
+    name = call.parameters.get("StackName")
+    if name:
+        yield Target(_action(call), name if name.startswith("arn:") else call.arn(f"stack/{name}/*"))
+
+
+def _rds(call: ApiCall) -> Iterator[Target]:
+    """The reference names parts of RDS's ARNs otherwise than its parameters."""
+    for parameter, kind in _RDS_RESOURCES.items():
+        name = call.parameters.get(parameter)
+        if name:
+            yield Target(_action(call), name if name.startswith("arn:") else call.arn(f"{kind}:{name}"))
+            return
+
+
+_RDS_RESOURCES = {
+    "DBClusterIdentifier": "cluster",
+    "DBInstanceIdentifier": "db",
+    "DBClusterParameterGroupName": "cluster-pg",
+    "DBParameterGroupName": "pg",
+    "DBSubnetGroupName": "subgrp",
+    "DBClusterSnapshotIdentifier": "cluster-snapshot",
+    "DBSnapshotIdentifier": "snapshot",
+    "ResourceName": "",
+}
 
 
 def _sts(call: ApiCall) -> Iterator[Target]:
@@ -175,10 +244,14 @@ def _sts(call: ApiCall) -> Iterator[Target]:
 
 
 _SERVICES: Mapping[str, Callable[[ApiCall], Iterator[Target]]] = {
+    "cloudformation": _cloudformation,
     "dynamodb": _dynamodb,
+    "events": _events,
+    "iam": _iam,
     "kms": _kms,
     "lambda": _lambda,
     "logs": _logs,
+    "rds": _rds,
     "secretsmanager": _secretsmanager,
     "sns": _sns,
     "sqs": _sqs,
@@ -242,6 +315,10 @@ def _action(call: ApiCall) -> str:
 _RENAMED = {
     ("lambda", "Invoke"): "InvokeFunction",
     ("lambda", "InvokeAsync"): "InvokeFunction",
+    ("sns", "PublishBatch"): "Publish",
+    ("sqs", "ChangeMessageVisibilityBatch"): "ChangeMessageVisibility",
+    ("sqs", "DeleteMessageBatch"): "DeleteMessage",
+    ("sqs", "SendMessageBatch"): "SendMessage",
     ("lambda", "InvokeWithResponseStream"): "InvokeFunction",
 }
 

@@ -8,6 +8,8 @@ from typing import Any
 from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
 
+from localcloud.authorization.sessions import FUNCTION
+
 LIFETIME_SECONDS = 12 * 3600
 
 
@@ -22,8 +24,8 @@ class Credentials:
     account: str
 
 
-def mint(role_arn: str, *, session_name: str, region: str) -> Credentials:
-    """Return new credentials of the role, which moto's STS knows from now on."""
+def mint(role_arn: str, *, session_name: str, region: str, function_arn: str | None = None) -> Credentials:
+    """Return new credentials of the role, which moto's STS knows from now on, and for which function."""
     account = role_arn.split(":")[4]
     session = sts_backends[account][get_partition(region)].assume_role(
         region_name=region,
@@ -33,6 +35,7 @@ def mint(role_arn: str, *, session_name: str, region: str) -> Credentials:
         duration=LIFETIME_SECONDS,
         external_id="",
     )
+    setattr(session, FUNCTION, function_arn)
     return _credentials(session)
 
 

@@ -56,7 +56,10 @@ class Launcher:
         variables = process_variables(
             configuration,
             credentials=credentials.mint(
-                configuration.role_arn, session_name=configuration.name, region=configuration.region
+                configuration.role_arn,
+                session_name=configuration.name,
+                region=configuration.region,
+                function_arn=configuration.function_arn,
             ),
             endpoint_url=self._cloud.endpoint_url,
             trust_store=self.trust_store.path,
