@@ -1,0 +1,1 @@
+"""Least privilege, proven: each right is taken out of the templates, and something has to fail without it."""
