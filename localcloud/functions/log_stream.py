@@ -58,6 +58,7 @@ class LogStream:
             self._tail.clear()
             self._tail_bytes = 0
             if self._waiting is None:
+                self._is_silent = not self._may("PutLogEvents")
                 return
             waiting, self._waiting = self._waiting, None
             self._is_silent = not self._create()

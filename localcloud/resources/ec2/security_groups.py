@@ -71,13 +71,24 @@ class Ingress(Fixed):
 
 
 class Egress(Ingress):
-    """AWS::EC2::SecurityGroupEgress: the same, the other way."""
+    """AWS::EC2::SecurityGroupEgress: the same, the other way.
+
+    The first one takes the place of the rule that EC2 gives a group without any
+    (https://github.com/aws/aws-cdk/pull/998: CloudFormation strips it when another one gets added).
+    """
 
     direction: ClassVar[str] = "Egress"
     supported: ClassVar[frozenset[str] | None] = frozenset(
         {*_RULE, "GroupId", "DestinationPrefixListId", "DestinationSecurityGroupId"}
     )
     no_local_effect: ClassVar[frozenset[str]] = frozenset()
+
+    def create(self, request: Request) -> Provisioned:
+        """Add the rule to its group, in place of the default; Ref yields the rule's id."""
+        group_id = request.properties["GroupId"]
+        if _has_default(backend(request), group_id):
+            _revoke(request, self.direction, group_id, _ANYWHERE)
+        return super().create(request)
 
 
 def _inline(properties: Properties, direction: str) -> list[dict[str, Any]]:
@@ -89,7 +100,7 @@ def _inline(properties: Properties, direction: str) -> list[dict[str, Any]]:
 def _authorize(request: Request, direction: str, group_id: str, rule: dict[str, Any]) -> str:
     ec2 = backend(request)
     authorize = getattr(ec2, f"authorize_security_group_{direction.lower()}")
-    if direction == "Egress" and rule == _ANYWHERE and _has_anywhere(ec2, group_id):
+    if direction == "Egress" and rule == _ANYWHERE and _has_default(ec2, group_id):
         return ""
     rules, _ = authorize(**_arguments(group_id, rule))
     rule_id: str = rules[0].id
@@ -105,10 +116,10 @@ def _revoke(request: Request, direction: str, group_id: str, rule: dict[str, Any
             raise
 
 
-def _has_anywhere(ec2: Any, group_id: str) -> bool:
-    """Whether the rule is there with which moto, like AWS, creates a group."""
+def _has_default(ec2: Any, group_id: str) -> bool:
+    """Whether the rule is there with which moto, like AWS, creates a group: a rule of one's own says why."""
     return any(
-        rule.ip_protocol == "-1" and rule.ip_range.get("CidrIp") == "0.0.0.0/0"
+        rule.ip_protocol == "-1" and rule.ip_range == {"CidrIp": "0.0.0.0/0"}
         for rule in ec2.get_security_group_from_id(group_id).egress_rules
     )
 

@@ -106,7 +106,7 @@ def test_the_reason_is_in_the_functions_log_and_in_the_servers_at_once(cell):
     group = f"/aws/lambda/{cell.ids['Probe']}"
     lines = [event["message"] for event in logs.filter_log_events(logGroupName=group, limit=10_000)["events"]]
     assert any(line.startswith("[local cloud] no answer: cluster ") for line in lines)
-    assert f"function {cell.ids['Probe']} gets no answer: cluster " in cell.server_log()
+    assert f"network refused function {cell.ids['Probe']}: cluster " in cell.server_log()
 
 
 def test_a_developers_own_client_always_gets_through(cell):
