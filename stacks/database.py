@@ -146,12 +146,14 @@ class DatabaseStack(cdk.Stack):
         return group
 
     def _admin_secret(self) -> rds.DatabaseSecret:
+        # By ARN: else the CDK lets the key's policy say again, for Secrets Manager, what it says of all uses.
+        key = kms.Key.from_key_arn(self, "KeyOfAdminSecret", self.key.key_arn)
         secret = rds.DatabaseSecret(
             self,
             "AdminSecret",
             username=self._deployment.database.master_user,
             secret_name=self._deployment.secret_name,
-            encryption_key=self.key,
+            encryption_key=key,
         )
         secret.apply_removal_policy(key_and_secret_removal(self._deployment))
         return secret

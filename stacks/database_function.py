@@ -15,7 +15,7 @@ from constructs import Construct
 
 from stacks.assets import Platform
 from stacks.network import ISOLATED
-from stacks.retention import log_group
+from stacks.retention import log_group, may_write_to
 from stacks.settings import FunctionSettings
 
 
@@ -71,19 +71,12 @@ class DatabaseFunction(Construct):
 def function_role(
     scope: Construct, own_log: logs.LogGroup, *, may: Sequence[iam.PolicyStatement]
 ) -> iam.IRole:
-    """Return a role that can write to its log and do what `may` states, complete from its first moment.
-
-    It cannot create a log group, so that a function that ends after its group does not bring it back
-    (https://github.com/aws/aws-cdk/issues/31487); AWS's managed policies allow that.
-    """
-    write_own_log = iam.PolicyStatement(
-        actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[own_log.log_group_arn]
-    )
+    """Return a role that can write to its log and do what `may` states, complete from its first moment."""
     role = iam.Role(
         scope,
         "Role",
         assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-        inline_policies={"Own": iam.PolicyDocument(statements=[write_own_log, *may])},
+        inline_policies={"Own": iam.PolicyDocument(statements=[may_write_to(own_log), *may])},
     )
     # What the CDK would grant by itself is wider, and would be a policy that the function can exist without.
     return role.without_policy_updates()

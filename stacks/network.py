@@ -10,10 +10,18 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from stacks.retention import log_group
+from stacks.retention import log_group, may_write_to
 from stacks.settings import Deployment, NetworkSettings
 
 ISOLATED = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+_LEADS_NOWHERE = {
+    "CidrIp": "255.255.255.255/32",
+    "Description": "Disallow all traffic",
+    "IpProtocol": "icmp",
+    "FromPort": 252,
+    "ToPort": 86,
+}
+"""As the CDK writes it: an address that no host has, and a message that ICMP does not have."""
 
 
 class NetworkStack(cdk.Stack):
@@ -38,8 +46,15 @@ class NetworkStack(cdk.Stack):
 def closed_security_group(
     scope: Construct, construct_id: str, *, vpc: ec2.IVpc, description: str
 ) -> ec2.SecurityGroup:
-    """Return a group that admits nobody and lets nobody out, until a rule says so."""
-    return ec2.SecurityGroup(scope, construct_id, vpc=vpc, description=description, allow_all_outbound=False)
+    """Return a group that admits nobody and lets nobody out, until a rule says so.
+
+    It says so itself. The CDK drops the rule that leads nowhere as soon as there is any other, and without
+    both EC2 makes one that leads everywhere: the last rule's end would open the group.
+    """
+    group = ec2.SecurityGroup(scope, construct_id, vpc=vpc, description=description, allow_all_outbound=False)
+    resource = cast(ec2.CfnSecurityGroup, group.node.default_child)
+    resource.add_property_override("SecurityGroupEgress", [_LEADS_NOWHERE])
+    return group
 
 
 def _isolated_vpc(scope: Construct, settings: NetworkSettings) -> ec2.Vpc:
@@ -64,12 +79,19 @@ def _isolated_vpc(scope: Construct, settings: NetworkSettings) -> ec2.Vpc:
 
 
 def _own_the_log_of_the_default_group_closer(vpc: ec2.Vpc, settings: NetworkSettings) -> None:
-    """Give the CDK's function that closes the default security group a log that goes when it goes."""
+    """Give the CDK's function that closes the default security group a log that goes when it goes.
+
+    And leave for that log alone, where AWS's managed policy lets it write, and create, any.
+    """
     stack = cdk.Stack.of(vpc)
     provider = cast(Construct, stack.node.find_child("Custom::VpcRestrictDefaultSGCustomResourceProvider"))
     group = log_group(provider, "Logs", retention_days=settings.flow_log_retention_days)
     handler = cast(cdk.CfnResource, provider.node.find_child("Handler"))
     handler.add_property_override("LoggingConfig.LogGroup", group.log_group_name)
+    role = cast(cdk.CfnResource, provider.node.find_child("Role"))
+    role.add_property_deletion_override("ManagedPolicyArns")
+    write = iam.PolicyDocument(statements=[may_write_to(group)])
+    role.add_property_override("Policies.1", {"PolicyName": "Log", "PolicyDocument": write})
     handler.add_deletion_override("DependsOn")  # its role is named by Role already (cfn-lint W3005)
 
 

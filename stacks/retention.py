@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
@@ -29,6 +30,17 @@ def log_group(
         log_group_name=name,
         retention=_RETENTION[retention_days],
         removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+
+
+def may_write_to(log: logs.LogGroup) -> iam.PolicyStatement:
+    """Return leave to write to a log that exists.
+
+    Not to create it, so that a function that ends after its group does not bring it back
+    (https://github.com/aws/aws-cdk/issues/31487); AWS's managed policies allow that.
+    """
+    return iam.PolicyStatement(
+        actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log.log_group_arn]
     )
 
 

@@ -81,8 +81,8 @@ def without(template: Template, right: Right) -> Template:
     holder = resources[right.resource]["Properties"]
     for step in path:
         holder = holder[step]
-    if right.kind in ("trust", "key policy"):
-        # such a policy has to say something, and AWS would write its own instead of one that is missing
+    if right.kind in ("trust", "key policy") and len(holder) == 1:
+        # such a policy has to say something; and KMS would write its own instead of one that is missing
         holder[last] = {**holder[last], "Effect": "Deny"}
         return changed
     del holder[last]
