@@ -1,27 +1,32 @@
-"""python -m tests.deploy.least_privilege [PART-OF-A-NAME …]: try the rights, print what fails without each."""
+"""python -m tests.deploy.least_privilege [--write] [PART OF A NAME …]: what fails without each right."""
+
+# ruff: noqa: T201 - it prints what it is asked for
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from tests.deploy.least_privilege import table
 from tests.deploy.least_privilege.running import Tried, trial
 
 
-def main(parts: list[str]) -> int:
+def main() -> int:
     """Print a line for each right; return 1 when nothing noticed that one was missing."""
+    given = _parser().parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, trial(Path(scratch)) as prepared:
-        wanted = [one for one in prepared.rights if not parts or any(part in one.name for part in parts)]
-        print(f"{len(wanted)} rights; ready after {time.monotonic() - started:.0f} s")
-        if not parts and (wrong := prepared.control()):
-            print(f"with every right in place, {wrong.by} fails: {wrong.reason}")
-            return 1
-        tried = prepared.try_all(wanted, _tell)
+        rights = [one for one in prepared.rights if all(part in one.name for part in given.parts)]
+        print(f"{len(rights)} rights; ready after {time.monotonic() - started:.0f} s", flush=True)
+        table.check(rights)
+        tried = prepared.try_all(rights, _tell)
     unnoticed = [one for one in tried if one.notice is None]
     print(f"{len(tried)} tried in {time.monotonic() - started:.0f} s; {len(unnoticed)} noticed by nothing")
+    if given.write:
+        table.PAGE.write_text(table.page(tried))
     return 1 if unnoticed else 0
 
 
@@ -30,5 +35,12 @@ def _tell(one: Tried) -> None:
     print(f"{one.seconds:5.1f} s  {one.right.name}\n         {' '.join(said.split())[:300]}", flush=True)
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.deploy.least_privilege", description=__doc__)
+    parser.add_argument("parts", nargs="*", help="only rights whose name has all of these in it")
+    parser.add_argument("--write", action="store_true", help=f"write {table.PAGE.name}; for all rights")
+    return parser
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

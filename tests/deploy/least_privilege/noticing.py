@@ -46,7 +46,7 @@ def _rotation(deployment: Deployment) -> str | None:
         return str(refused)
     if _current_version(client, secret) != before:
         return None
-    return "the secret has no new version"
+    return f"the secret has no new version; {_last_refusal(deployment, 'RotateSecret')}"
 
 
 def _logs(deployment: Deployment) -> str | None:
@@ -75,6 +75,13 @@ OBSERVATIONS: dict[str, Callable[[Deployment], str | None]] = {
     "flow log": _flow_log,
 }
 """What is looked at after a deployment that succeeded; each returns why it is not content."""
+
+
+def _last_refusal(deployment: Deployment, role: str) -> str:
+    """Return what the cloud says that it refused to a role; the function itself has said it in its log."""
+    who = f"{deployment.stack_name('Database')}-{role}"
+    found = [one["reason"] for one in deployment.cloud.status()["refusals"] if who in one["who"]]
+    return str(found[-1]) if found else "nothing was refused"
 
 
 def _current_version(client: Any, secret: str) -> str:
