@@ -74,9 +74,3 @@ def test_no_security_group_admits_an_address_or_lets_anybody_out_to_one(synthesi
     for group in synthesized.of_type("AWS::EC2::SecurityGroup"):
         for other, _port in synthesized.admitted(group) | synthesized.let_out(group):
             assert "/" not in other, f"{group} and {other}"
-
-
-def test_every_security_group_has_its_default_egress_rule_replaced(synthesized):
-    """EC2 gives a group without any egress rule one that allows everything."""
-    for group_id, group in synthesized.of_type("AWS::EC2::SecurityGroup").items():
-        assert group.get("SecurityGroupEgress") or synthesized.let_out(group_id), group_id
