@@ -35,7 +35,9 @@ class SecurityGroup(OnMoto):
     def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
         """Take away the inline rules that are gone, and add the new ones."""
         for direction in ("Ingress", "Egress"):
-            old, new = _inline(previous, direction), _inline(request.properties, direction)
+            name, old = f"SecurityGroup{direction}", _inline(previous, direction)
+            # the template reference: "if you remove all egress rules that you added, we do not add egress rules"
+            new = request.properties.get(name) or ([] if previous.get(name) else old)
             for rule in [rule for rule in old if rule not in new]:
                 _revoke(request, direction, current.physical_id, rule)
             for rule in [rule for rule in new if rule not in old]:

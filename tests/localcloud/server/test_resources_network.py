@@ -205,9 +205,24 @@ def test_security_groups(server, stack):
         (False, "tcp", 81, "10.0.0.0/8"),
         into,
     }
-    assert {rule[3] for rule in rules(ec2, ids["Client"])} == {"0.0.0.0/0", ids["Database"]}
+    assert {rule[3] for rule in rules(ec2, ids["Client"])} == {ids["Database"]}
     stack.delete()
     assert gone(ec2.describe_security_groups, GroupIds=[ids["Client"]])
+
+
+def test_the_first_egress_rule_of_a_group_takes_the_place_of_the_default(server, stack):
+    def group(**rules: Any) -> dict[str, Any]:
+        return network(
+            Group=resource("AWS::EC2::SecurityGroup", GroupDescription="g", VpcId=ref("Vpc")), **rules
+        )
+
+    out = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "10.0.0.0/8"}
+    ids, ec2 = stack.deploy(**group()), server.client("ec2")
+    assert {rule[3] for rule in rules(ec2, ids["Group"])} == {"0.0.0.0/0"}
+    stack.deploy(**group(Out=resource("AWS::EC2::SecurityGroupEgress", GroupId=ref("Group"), **out)))
+    assert {rule[3] for rule in rules(ec2, ids["Group"])} == {"10.0.0.0/8"}
+    stack.deploy(**group())
+    assert rules(ec2, ids["Group"]) == set()
 
 
 def test_a_subnet_with_an_interface_in_it_cannot_be_deleted(server, stack):
