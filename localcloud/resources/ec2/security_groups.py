@@ -36,7 +36,7 @@ class SecurityGroup(OnMoto):
         """Take away the inline rules that are gone, and add the new ones."""
         for direction in ("Ingress", "Egress"):
             name, old = f"SecurityGroup{direction}", _inline(previous, direction)
-            # the template reference: "if you remove all egress rules that you added, we do not add egress rules"
+            # template reference: "if you remove all egress rules that you added, we do not add egress rules"
             new = request.properties.get(name) or ([] if previous.get(name) else old)
             for rule in [rule for rule in old if rule not in new]:
                 _revoke(request, direction, current.physical_id, rule)
