@@ -49,11 +49,17 @@ class Deployment:
             for stack in STACKS[first:]:
                 self._create(stack, texts[stack])
 
-    def take_down(self, lowest: str = STACKS[0]) -> None:
-        """Delete a stack and all that stand upon it."""
-        for stack in reversed(STACKS[STACKS.index(lowest) :]):
-            if self._standing.pop(stack, None) is not None:
-                self._delete(self.stack_name(stack))
+    def take_down(self, lowest: str = STACKS[0]) -> list[str]:
+        """Delete a stack and all that stand upon it; return what could not be deleted, and why.
+
+        That stays behind without its stack, and ends with the cloud.
+        """
+        return [
+            reason
+            for stack in reversed(STACKS[STACKS.index(lowest) :])
+            if self._standing.pop(stack, None) is not None
+            for reason in self._delete(self.stack_name(stack))
+        ]
 
     def resources(self, stack: str) -> dict[str, str]:
         """Return the physical ids of a stack's resources."""
@@ -80,17 +86,20 @@ class Deployment:
         if self._settled(name) != "CREATE_COMPLETE":
             raise StackFailed(self._first_failure(name))
 
-    def _delete(self, name: str) -> None:
-        """What cannot be deleted without the missing right stays behind, and ends with the cloud."""
+    def _delete(self, name: str) -> list[str]:
         cloudformation = self.cloud.client("cloudformation")
         cloudformation.delete_stack(StackName=name)
-        if self._settled(name) == "DELETE_FAILED":
-            listed = self.cloud.items(
-                "cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=name
-            )
-            stuck = [one["LogicalResourceId"] for one in listed if one["ResourceStatus"] == "DELETE_FAILED"]
-            cloudformation.delete_stack(StackName=name, RetainResources=stuck)
-            assert self._settled(name) == "DELETE_COMPLETE", name
+        if self._settled(name) == "DELETE_COMPLETE":
+            return []
+        listed = self.cloud.items(
+            "cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=name
+        )
+        stuck = [one for one in listed if one["ResourceStatus"] == "DELETE_FAILED"]
+        cloudformation.delete_stack(
+            StackName=name, RetainResources=[one["LogicalResourceId"] for one in stuck]
+        )
+        assert self._settled(name) == "DELETE_COMPLETE", name
+        return [f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason', '')}" for one in stuck]
 
     def _settled(self, name: str) -> str:
         """Return a stack's status once nothing is in progress."""

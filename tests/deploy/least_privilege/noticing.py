@@ -11,6 +11,10 @@ from botocore.exceptions import ClientError
 from tests.deploy.least_privilege.deploying import Deployment, StackFailed
 from tests.deploy.least_privilege.rights import STACKS, Right, without
 
+NO_NEW_VERSION = "the secret has no new version"
+NO_ANSWER = "failed without a response"
+"""The CDK's framework asks again what it may not ask, until its own time is over."""
+
 
 @dataclass(frozen=True)
 class Notice:
@@ -22,6 +26,13 @@ class Notice:
 
 def what_notices(deployment: Deployment, right: Right | None) -> Notice | None:
     """Return who notices that the right is missing; None when nobody does. Without a right: the control."""
+    notice = _what_notices(deployment, right)
+    if notice and right and any(one in notice.reason for one in (NO_NEW_VERSION, NO_ANSWER)):
+        return Notice(notice.by, f"{notice.reason}; refused: {_last_refusal(deployment, right)}")
+    return notice
+
+
+def _what_notices(deployment: Deployment, right: Right | None) -> Notice | None:
     templates = deployment.templates
     changed = {right.stack: without(templates[right.stack], right)} if right else {}
     try:
@@ -32,7 +43,8 @@ def what_notices(deployment: Deployment, right: Right | None) -> Notice | None:
         reason = observe(deployment)
         if reason:
             return Notice(name, reason)
-    return None
+    stuck = deployment.take_down(right.stack if right else STACKS[0])
+    return Notice("deletion", stuck[0]) if stuck else None
 
 
 def _rotation(deployment: Deployment) -> str | None:
@@ -46,7 +58,7 @@ def _rotation(deployment: Deployment) -> str | None:
         return str(refused)
     if _current_version(client, secret) != before:
         return None
-    return f"the secret has no new version; {_last_refusal(deployment, 'RotateSecret')}"
+    return NO_NEW_VERSION
 
 
 def _logs(deployment: Deployment) -> str | None:
@@ -77,11 +89,11 @@ OBSERVATIONS: dict[str, Callable[[Deployment], str | None]] = {
 """What is looked at after a deployment that succeeded; each returns why it is not content."""
 
 
-def _last_refusal(deployment: Deployment, role: str) -> str:
-    """Return what the cloud says that it refused to a role; the function itself has said it in its log."""
-    who = f"{deployment.stack_name('Database')}-{role}"
+def _last_refusal(deployment: Deployment, right: Right) -> str:
+    """Return what the cloud refused to whom the right belongs to, at last."""
+    who = f"{deployment.stack_name(right.stack)}-{right.holder}"
     found = [one["reason"] for one in deployment.cloud.status()["refusals"] if who in one["who"]]
-    return str(found[-1]) if found else "nothing was refused"
+    return str(found[-1]) if found else "nothing"
 
 
 def _current_version(client: Any, secret: str) -> str:

@@ -36,6 +36,15 @@ WHOLE_RESOURCES = {
 LETS_NOBODY_OUT = "255.255.255.255/32"
 """The CDK's way to say "no egress": without any rule, EC2 would make one that allows everything."""
 
+NEEDED_ON_AWS = {
+    "ec2:AssignPrivateIpAddresses": "lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions",
+    "ec2:DescribeSubnets": "lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions",
+    "ec2:UnassignPrivateIpAddresses": "lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions",
+    "lambda:GetFunction": "lambda/latest/dg/functions-states.html",  # framework waits for a pending function
+    "logs:DescribeLogStreams": "vpc/latest/userguide/flow-logs-iam-role.html",
+}
+"""Actions that nothing local asks for, and the page of docs.aws.amazon.com by which AWS does."""
+
 
 @dataclass(frozen=True)
 class Right:
@@ -50,12 +59,18 @@ class Right:
     @property
     def name(self) -> str:
         """The same for every run, and only for this right."""
-        return "/".join([self.stack, self.resource, *map(str, self.place)])
+        place = (*self.place[:-1], self.content) if self.kind == "action" else self.place
+        return "/".join([self.stack, self.resource, *map(str, place)])
 
     @property
     def holder(self) -> str:
         """Whose right it is: the resource's logical id without the CDK's hash."""
         return re.sub(r"(Role)?[0-9A-F]{8}$", "", self.resource)
+
+    @property
+    def aws_asks_for_it(self) -> bool:
+        """Whether it is an action that stays although nothing local notices that it is gone."""
+        return self.kind == "action" and self.content in NEEDED_ON_AWS
 
 
 def rights_of(templates: Templates) -> list[Right]:
@@ -65,6 +80,16 @@ def rights_of(templates: Templates) -> list[Right]:
         for stack in STACKS
         for logical_id, resource in templates[stack]["Resources"].items()
         for found in _rights_of(resource)
+    ]
+
+
+def actions_of(rights: Sequence[Right]) -> list[Right]:
+    """Return the single actions of those rights that are statements with several of them."""
+    return [
+        Right(one.stack, one.resource, "action", (*one.place, "Action", number), action)
+        for one in rights
+        if one.kind == "policy" and isinstance(one.content.get("Action"), list)
+        for number, action in enumerate(one.content["Action"])
     ]
 
 

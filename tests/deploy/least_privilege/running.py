@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import queue
+import shlex
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -89,7 +91,8 @@ def trial(directory: Path) -> Iterator[Trial]:
     try:
         app = App(cloud, ROOT)
         assembly = str(directory / "assembly")
-        app.cdk("synth", "-q", "-o", assembly, "-c", "deployment=local", "-c", f"seed_file={seed}")
+        synth = ["synth", "--quiet", "--app", f"{shlex.quote(sys.executable)} app.py", "--output", assembly]
+        app.cdk(*synth, "--context", "deployment=local", "--context", f"seed_file={seed}")
         for verb in (["bootstrap"], ["deploy", "--all", "--require-approval", "never"]):
             app.cdk("--app", assembly, *verb)
         templates = {one: json.loads(Path(assembly, f"{one}.template.json").read_text()) for one in STACKS}

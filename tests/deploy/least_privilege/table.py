@@ -21,7 +21,7 @@ column is what was seen: the reason of the resource that failed, or what was mis
 `tests/deploy/test_least_privilege.py` does it again, and fails when nothing notices that a right is gone, or
 when this page lacks one. How, and what it does not prove: [ADR 0054](adr/0054-every-right-is-tried.md).
 """
-LONGEST_REASON = 230
+LONGEST_REASON = 330
 
 WHY = {
     "ec2:CreateNetworkInterface": "Lambda makes the network interfaces with this role, before there is one"
@@ -49,7 +49,7 @@ WHY_OTHER_KINDS = {
 
 def page(tried: Sequence[Tried]) -> str:
     """Return the page's text. KeyError: a right has no reason yet, so that nobody knows what it is for."""
-    parts = [INTRODUCTION]
+    parts = [INTRODUCTION.rstrip()]
     for stack in STACKS:
         parts += [f"\n## {stack} stack\n", "| who | may | why | without it |", "| --- | --- | --- | --- |"]
         parts += [_row(one) for one in tried if one.right.stack == stack]
@@ -84,7 +84,8 @@ def why(right: Right) -> str:
 
 
 def _holder(right: Right) -> str:
-    return _short(right.content["GroupId"]) if right.kind == "rule" else right.holder
+    name = _short(right.content["GroupId"]) if right.kind == "rule" else right.holder
+    return re.sub(r"^Custom(.+)CustomResourceProvider$", r"\1", name)  # the CDK's own
 
 
 def described(right: Right) -> str:
@@ -126,7 +127,7 @@ def _short(value: Any) -> str:
     if "Fn::Select" in value:
         return _short(value["Fn::Select"][1]["Fn::Split"][1])
     if "Fn::Sub" in value:
-        return str(value["Fn::Sub"]).replace("-${AWS::AccountId}-${AWS::Region}", "")
+        return str(value["Fn::Sub"]).replace("${AWS::AccountId}", "ACCOUNT")
     parts = [_short(part) for part in value["Fn::Join"][1]]
     name = "".join(parts).rpartition("dbuser:")[2].rpartition("security-group/")[2].rpartition(":::")[2]
     return re.sub(r"[0-9a-f]{64}", "…", name)
@@ -150,14 +151,17 @@ _NOT_FOR_READERS = (
     (r"Received response status \[FAILED\] from custom resource\. Message returned: (Error: )?", ""),
     (r" Logs: /aws/lambda/.*", ""),
     (r"(Error: )?RequestId: [0-9a-f-]{36} ", ""),
+    (r": Sandbox\.Timedout: .*(?=; refused)", ""),
     (r" \(RequestId: [^)]*\)", ""),
     (r"shop([-/])(w\d+|control)(?=[-/])", r"shop\1local"),
     (r"\b(vpce|vpc|sg|rtb|subnet|pl)-[0-9a-f]{8,17}\b", r"\1-…"),
     (r"(?<=database/admin-)\w{6}", "…"),
-    (r"(?<=[A-Za-z0-9])-[A-Z0-9]{12,13}\b", ""),
-    (r"\b127(\.\d+){3}\b", "…"),
-    (r"[0-9a-f]{64}", "…"),
-    (r"[0-9A-F]{8}(?=[: ])", ""),
+    (r"arn:aws:[a-z0-9-]+:[a-z0-9-]*:\d*:", ""),
+    (r"(?<=\w)-(?=\d*[A-Z])[A-Z0-9]{12,13}\b", ""),
+    (r"\b(127|10)(\.\d+){3}\b(?!/)", "…"),
+    (r"[0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "…"),
+    (r"(?<=Resource)[0-9a-f]{8}(?=:)", ""),
+    (r"(?<=[A-Za-z])[0-9A-F]{8}(?=[: -])", ""),
 )
 """What differs from run to run, or says nothing."""
 
