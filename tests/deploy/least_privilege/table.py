@@ -153,7 +153,7 @@ _NOT_FOR_READERS = (
     (r"(Error: )?RequestId: [0-9a-f-]{36} ", ""),
     (r": Sandbox\.Timedout: .*(?=; refused)", ""),
     (r" \(RequestId: [^)]*\)", ""),
-    (r"shop([-/])(w\d+|control)(?=[-/])", r"shop\1local"),
+    (r"shop([-/])(w\d+|control)(?=[-/:])", r"shop\1local"),
     (r"\b(vpce|vpc|sg|rtb|subnet|pl)-[0-9a-f]{8,17}\b", r"\1-…"),
     (r"(?<=database/admin-)\w{6}", "…"),
     (r"arn:aws:[a-z0-9-]+:[a-z0-9-]*:\d*:", ""),
@@ -161,7 +161,7 @@ _NOT_FOR_READERS = (
     (r"\b(127|10)(\.\d+){3}\b(?!/)", "…"),
     (r"[0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "…"),
     (r"(?<=Resource)[0-9a-f]{8}(?=:)", ""),
-    (r"(?<=[A-Za-z])[0-9A-F]{8}(?=[: -])", ""),
+    (r"(?<=[A-Za-z])[0-9A-F]{8}(?=[: /-])", ""),
 )
 """What differs from run to run, or says nothing."""
 
