@@ -16,6 +16,7 @@ Value = TypeVar("Value")
 Random = Callable[[], float]
 
 _PRICE_STEPS = (0.0, 0.06, 0.0, -0.06, 0.0, 0.03, 0.0, 0.0)  # among the prices of all products, sale by sale
+MOST_PRODUCTS = 6_000
 _TWINS_AT = 0.68  # of all products by popularity: few buy them
 _SECOND_DESCRIPTIONS = 20  # one line in so many
 _CODES = 10_002, 90_215
@@ -94,8 +95,12 @@ def picks(weighted: Sequence[tuple[Value, float]], count: int) -> list[Value]:
 
 
 def _count(lines: int) -> int:
-    """Return how many products there are: a year's of the real shop, and 2,300 more per further million."""
-    return real.PRODUCTS + round(max(0, lines - real.LINES) * 2_300 / 1_000_000)
+    """Return how many products there are: more lines bring more, as from one real year to two, to a bound.
+
+    What is known of each is kept in memory during a load.
+    """
+    growth: float = max(1.0, lines / real.LINES) ** 0.39
+    return min(round(real.PRODUCTS * growth), MOST_PRODUCTS)
 
 
 def _slots(products: int, slots: int) -> list[int]:
