@@ -39,7 +39,7 @@ def open_by_environment(
 ) -> MigrationDatabase:
     """Open the database of a function's environment as its admin, on the writer and past the proxy."""
     environment = DatabaseEnvironment.from_environment(variables)
-    return PostgresqlMigrations(connecting.connect_admin(environment, deadline=deadline), limits)
+    return PostgresqlMigrations(connecting.connect_admin(environment, deadline=deadline).connection, limits)
 
 
 def open_by_secret(
@@ -62,7 +62,7 @@ def open_by_secret(
         admin_secret_arn=arn,
         ca_bundle=variables.get("CA_BUNDLE"),
     )
-    return PostgresqlMigrations(connecting.connect_admin(environment, deadline=deadline), limits)
+    return PostgresqlMigrations(connecting.connect_admin(environment, deadline=deadline).connection, limits)
 
 
 def _described_database(arn: str) -> dict[str, Any]:

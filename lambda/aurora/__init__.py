@@ -1,1 +1,1 @@
-"""How code reaches the database. All dialect is in postgresql.py; everything else knows no engine."""
+"""How code reaches the database. All dialect is in postgresql*.py and mysql*.py."""

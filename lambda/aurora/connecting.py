@@ -10,14 +10,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from typing import Protocol, cast
 
-from psycopg2 import extensions
-
-from aurora import credentials, postgresql
+from aurora import credentials
 from aurora.credentials import Credential
 from aurora.deadline import Deadline
 from aurora.environment import DatabaseEnvironment
 from aurora.failures import CredentialRefused, Unavailable
+from aurora.session import Session
 from aurora.trust import ca_file
 
 LOADER = "shop_loader"
@@ -29,7 +29,7 @@ LONGEST_PAUSE_SECONDS = 3.0
 LONGEST_ATTEMPT_SECONDS = 10.0
 
 
-def connect_admin(environment: DatabaseEnvironment, *, deadline: Deadline) -> extensions.connection:
+def connect_admin(environment: DatabaseEnvironment, *, deadline: Deadline) -> Session:
     """Connect the master user to the writer, past the proxy: session locks and DDL belong there."""
     return _connect(
         environment,
@@ -39,24 +39,24 @@ def connect_admin(environment: DatabaseEnvironment, *, deadline: Deadline) -> ex
     )
 
 
-def connect_loader(environment: DatabaseEnvironment, *, deadline: Deadline) -> extensions.connection:
-    """Connect the loader to the writer, past the proxy: COPY and DDL would pin a proxied session anyway."""
+def connect_loader(environment: DatabaseEnvironment, *, deadline: Deadline) -> Session:
+    """Connect the loader to the writer, past the proxy: a bulk load would pin a proxied session anyway."""
     return _connect_by_token(environment, environment.cluster_endpoint, LOADER, deadline)
 
 
-def connect_application(environment: DatabaseEnvironment, *, deadline: Deadline) -> extensions.connection:
+def connect_application(environment: DatabaseEnvironment, *, deadline: Deadline) -> Session:
     """Connect the application through the proxy to the writer."""
     return _connect_by_token(environment, environment.proxy_endpoint, APPLICATION, deadline)
 
 
-def connect_read_only(environment: DatabaseEnvironment, *, deadline: Deadline) -> extensions.connection:
+def connect_read_only(environment: DatabaseEnvironment, *, deadline: Deadline) -> Session:
     """Connect the read-only role through the proxy to a reader."""
     return _connect_by_token(environment, environment.proxy_read_only_endpoint, READ_ONLY, deadline)
 
 
 def connect_with(
     environment: DatabaseEnvironment, credential: Credential, *, host: str, deadline: Deadline
-) -> extensions.connection:
+) -> Session:
     """Connect with a credential that the caller has at hand: the rotation tests a pending secret so.
 
     Refused is final here: the same password a second time would only count as one more wrong login.
@@ -64,9 +64,7 @@ def connect_with(
     return _when_available(environment, host, lambda: credential, deadline)
 
 
-def _connect_by_token(
-    environment: DatabaseEnvironment, host: str, user: str, deadline: Deadline
-) -> extensions.connection:
+def _connect_by_token(environment: DatabaseEnvironment, host: str, user: str, deadline: Deadline) -> Session:
     return _connect(
         environment,
         host,
@@ -77,7 +75,7 @@ def _connect_by_token(
 
 def _connect(
     environment: DatabaseEnvironment, host: str, credential: Callable[[], Credential], deadline: Deadline
-) -> extensions.connection:
+) -> Session:
     """Connect, waiting out what passes by itself, with a fresh credential after the first refusal."""
     try:
         return _when_available(environment, host, credential, deadline)
@@ -87,12 +85,13 @@ def _connect(
 
 def _when_available(
     environment: DatabaseEnvironment, host: str, credential: Callable[[], Credential], deadline: Deadline
-) -> extensions.connection:
+) -> Session:
     pause_seconds = FIRST_PAUSE_SECONDS
+    connect = _dialect(environment.engine).connect
     fresh = credential()
     while True:
         try:
-            return postgresql.connect(
+            return connect(
                 environment,
                 host,
                 fresh,
@@ -106,3 +105,29 @@ def _when_available(
             time.sleep(min(pause, deadline.remaining_seconds()))
             if deadline.passed():
                 raise
+
+
+class _Dialect(Protocol):
+    """What an engine's module gives."""
+
+    def connect(
+        self,
+        environment: DatabaseEnvironment,
+        host: str,
+        credential: Credential,
+        *,
+        ca_file: str,
+        timeout_seconds: float,
+    ) -> Session:
+        """Open one session over TLS verified in full."""
+
+
+def _dialect(engine: str) -> _Dialect:
+    """Return the engine's module, so that a function loads the one driver that it needs."""
+    if engine == "mysql":
+        from aurora import mysql  # noqa: PLC0415
+
+        return cast(_Dialect, mysql)
+    from aurora import postgresql  # noqa: PLC0415
+
+    return cast(_Dialect, postgresql)

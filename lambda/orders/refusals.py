@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aurora.postgresql import ServerError
+from aurora.failures import Cause, DatabaseError
 
 
 class OrderRefused(Exception):
@@ -62,19 +62,19 @@ class NotCancellable(OrderRefused):
         self.status = status
 
 
-def refusal_in(error: ServerError) -> OrderRefused | None:
+def refusal_in(error: DatabaseError) -> OrderRefused | None:
     """Return the refusal that the server's error stands for, or None if it is no refusal but a fault."""
     refusal = _REFUSALS.get(error.sqlstate)
     if refusal:
         return refusal(error.message, error.detail)
-    if error.constraint in _MISSING_PARENTS:
+    if error.cause is Cause.MISSING_PARENT and error.constraint in _MISSING_PARENTS:
         return InvalidOrder(f"invalid order: there is no such {_MISSING_PARENTS[error.constraint]}")
-    if error.sqlstate.startswith(_DATA_EXCEPTION):
+    if error.cause is Cause.DATA_EXCEPTION:
         return InvalidOrder(f"invalid order: {error.message}")
     return None
 
 
-# The SQLSTATEs of schema/postgresql/R__orders.sql.
+# The SQLSTATEs of R__orders.sql.
 _REFUSALS: Mapping[str, Callable[[str, Mapping[str, Any]], OrderRefused]] = {
     "SH001": lambda message, detail: OutOfStock(message, tuple(Shortage(**s) for s in detail["shortages"])),
     "SH002": lambda message, detail: UnknownProduct(message, tuple(detail["stock_codes"])),
@@ -84,4 +84,3 @@ _REFUSALS: Mapping[str, Callable[[str, Mapping[str, Any]], OrderRefused]] = {
     "SH006": lambda message, detail: NotCancellable(message, detail["status"]),
 }
 _MISSING_PARENTS = {"orders_customer_fk": "customer", "orders_warehouse_fk": "warehouse"}
-_DATA_EXCEPTION = "22"  # class of values that a type cannot hold: out of range, NUL, half a surrogate pair

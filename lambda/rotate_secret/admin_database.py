@@ -5,14 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 
-from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class, by a class's name
-
-from aurora import postgresql
 from aurora.connecting import connect_with
 from aurora.credentials import Credential
 from aurora.deadline import Deadline
 from aurora.environment import DatabaseEnvironment
 from aurora.failures import CredentialRefused
+from aurora.session import Session
 
 
 @dataclass(frozen=True)
@@ -33,14 +31,14 @@ class AdminDatabase:
     def change_password(self, credential: Credential, new_password: str) -> bool:
         """Log in by `credential` and give its user `new_password`; False where the login is refused."""
         try:
-            connection = self._connect(credential)
+            session = self._connect(credential)
         except CredentialRefused:
             return False
-        with closing(connection), connection:
-            postgresql.change_password(connection, Credential(credential.user, new_password))
+        with closing(session):
+            session.change_password(new_password)
         return True
 
-    def _connect(self, credential: Credential) -> Connection:
+    def _connect(self, credential: Credential) -> Session:
         return connect_with(
             self.environment, credential, host=self.environment.cluster_endpoint, deadline=self.deadline
         )

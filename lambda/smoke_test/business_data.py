@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from psycopg2 import extensions
+from aurora.session import Session
 
 # Counts and sums over what was there before the test began. What others write meanwhile is newer, except for
 # transactions that had begun before and were still open: those get a minute.
-_SETTLED_BEFORE = "SELECT now() - interval '1 minute'"
+_SETTLES_WITHIN = timedelta(minutes=1)
 _SETTLED = """
 SELECT
     (SELECT count(*) FROM shop.customers WHERE created_at < %(settled)s),
@@ -41,14 +41,14 @@ class BusinessData:
     moved_quantity: int
 
     @classmethod
-    def settled(cls, session: extensions.connection, settled_before: datetime | None = None) -> BusinessData:
+    def settled(cls, session: Session, settled_before: datetime | None = None) -> BusinessData:
         """Return what is older than a minute now, or than `settled_before`."""
-        with session.cursor() as cursor:
-            if settled_before is None:
-                cursor.execute(_SETTLED_BEFORE)
-                settled_before = cursor.fetchall()[0][0]
-            cursor.execute(_SETTLED, {"settled": settled_before})
-            return cls(settled_before, *cursor.fetchall()[0])
+        settled = settled_before or session.now() - _SETTLES_WITHIN
+        ((customers, orders, order_lines, amount, moved_quantity),) = session.rows(
+            _SETTLED, {"settled": settled}
+        )
+        # MySQL's sums are decimals, of whole numbers too
+        return cls(settled, customers, orders, int(order_lines), Decimal(amount), int(moved_quantity))
 
     def __str__(self) -> str:
         return (

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import json
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
-import psycopg2
-from psycopg2 import extensions
-
-from aurora import postgresql
 from aurora.connecting import APPLICATION, READ_ONLY, connect_with
 from aurora.credentials import token_credential
 from aurora.deadline import Deadline
 from aurora.environment import DatabaseEnvironment
+from aurora.session import Session
 from orders import PlacedOrder, WantedLine, place
 from smoke_test.business_data import BusinessData
 
@@ -29,17 +26,17 @@ READER_PATIENCE_SECONDS = 30.0  # Aurora's readers lag by well under a second
 
 @dataclass
 class Scene:
-    """What the checks share. Sessions are in autocommit mode; tests may run side by side."""
+    """What the checks share. Tests may run side by side."""
 
     environment: DatabaseEnvironment
     deadline: Deadline
-    application: extensions.connection
+    application: Session
     """The application on the writer: what takes orders."""
-    application_on_reader: extensions.connection
+    application_on_reader: Session
     """The application where nothing but the server keeps it from writing."""
-    read_only: extensions.connection
+    read_only: Session
     """The read-only role on a reader: what reports use."""
-    read_only_on_writer: extensions.connection
+    read_only_on_writer: Session
     """The read-only role where nothing but its grants keeps it from writing."""
     writer_version: str
     reader_version: str
@@ -61,13 +58,13 @@ class Scene:
             application_on_reader=_session(environment, APPLICATION, reader, deadline),
             read_only=read_only,
             read_only_on_writer=_session(environment, READ_ONLY, writer, deadline),
-            writer_version=postgresql.server_version(application),
-            reader_version=postgresql.server_version(read_only),
+            writer_version=application.server_version(),
+            reader_version=read_only.server_version(),
             before=BusinessData.settled(application),
         )
 
     @property
-    def sessions(self) -> tuple[extensions.connection, ...]:
+    def sessions(self) -> tuple[Session, ...]:
         """All four sessions."""
         return self.application, self.application_on_reader, self.read_only, self.read_only_on_writer
 
@@ -75,7 +72,7 @@ class Scene:
         """Let no statement from here on outlast the deadline; they pin four proxied sessions for seconds."""
         for session in self.sessions:
             if not session.closed:
-                postgresql.limit_statements(session, seconds=self.deadline.remaining_seconds())
+                session.limit_statements(seconds=self.deadline.remaining_seconds())
 
     def new_token(self) -> UUID:
         """Return a token whose order is purged in the end, whatever happens."""
@@ -96,23 +93,17 @@ class Scene:
         """Take the test's orders away, and what a broken test left an hour ago; return how many went."""
         self.application.close()  # it may be lost, which nothing tells before its next use
         self.application = _session(self.environment, APPLICATION, self.environment.proxy_endpoint, deadline)
-        with self.application.cursor() as cursor:
-            tokens = [str(token) for token in self.tokens]
-            cursor.execute("SELECT shop.purge_test_orders(%s::uuid[])", (tokens,))
-            return int(cursor.fetchall()[0][0])
+        tokens = json.dumps([str(token) for token in self.tokens])
+        return int(self.application.call("shop.purge_test_orders", (tokens,))[0][0])
 
     def close(self) -> None:
         """End all sessions."""
         for session in self.sessions:
-            with suppress(psycopg2.Error):
-                session.close()
+            session.close()
 
 
-def _session(
-    environment: DatabaseEnvironment, user: str, host: str, deadline: Deadline
-) -> extensions.connection:
+def _session(environment: DatabaseEnvironment, user: str, host: str, deadline: Deadline) -> Session:
     credential = token_credential(environment, user=user, host=host)
     session = connect_with(environment, credential, host=host, deadline=deadline)
-    session.autocommit = True
-    postgresql.limit_statements(session, seconds=deadline.remaining_seconds())
+    session.limit_statements(seconds=deadline.remaining_seconds())
     return session
