@@ -1,5 +1,6 @@
 """An order is placed whole or not at all, once per token, and cancelled once."""
 
+import json
 import uuid
 from decimal import Decimal
 
@@ -13,14 +14,14 @@ A, B, SCARCE = "SMOKE-TEST-A", "SMOKE-TEST-B", "SMOKE-TEST-C"  # 1.005, 2.500, a
 
 
 @pytest.fixture
-def connection(database):
-    return database.connect("shop_application")
+def session(database):
+    return database.session("shop_application")
 
 
-def place(connection, lines, *, token=None, **changed):
+def place(session, lines, *, token=None, **changed):
     wanted = {"warehouse_id": TEST_WAREHOUSE, "country": "France", **changed}
     return orders.place(
-        connection,
+        session,
         request_token=token or uuid.uuid4(),
         lines=[WantedLine(code, quantity) for code, quantity in lines],
         **wanted,
@@ -45,10 +46,10 @@ def invariants_hold(database):
     return not database.rows("SELECT * FROM shop.invariants WHERE violations > 0")
 
 
-def test_a_placed_order_has_its_lines_in_order_and_its_total(database, connection):
+def test_a_placed_order_has_its_lines_in_order_and_its_total(database, session):
     token = uuid.uuid4()
-    placed = place(connection, [(B, 2), (A, 3), (B, 1)], token=token)
-    order = orders.read(connection, placed.order_id)
+    placed = place(session, [(B, 2), (A, 3), (B, 1)], token=token)
+    order = orders.read(session, placed.order_id)
     assert placed.is_new
     assert (placed.line_count, placed.total_amount) == (3, Decimal("10.515"))
     assert [(line.line_number, line.stock_code, line.quantity, line.unit_price) for line in order.lines] == [
@@ -59,82 +60,79 @@ def test_a_placed_order_has_its_lines_in_order_and_its_total(database, connectio
     assert order.lines[0].description == "Smoke test: another product"
     assert (order.status, order.customer_id, order.country) == ("placed", None, "France")
     assert order.request_token == token
-    assert orders.read_by_token(connection, token) == order
+    assert orders.read_by_token(session, token) == order
     assert stock(database) == {A: 999_997, B: 999_997, SCARCE: 3}
     assert invariants_hold(database)
 
 
-def test_the_price_is_the_one_of_the_day(database, connection):
-    placed = place(connection, [(A, 1)])
+def test_the_price_is_the_one_of_the_day(database, session):
+    placed = place(session, [(A, 1)])
     database.rows("UPDATE shop.products SET unit_price = 9 WHERE stock_code = %s", (A,))
-    assert orders.read(connection, placed.order_id).total_amount == Decimal("1.005")
-    assert place(connection, [(A, 1)]).total_amount == 9
+    assert orders.read(session, placed.order_id).total_amount == Decimal("1.005")
+    assert place(session, [(A, 1)]).total_amount == 9
 
 
-@pytest.mark.parametrize("autocommit", [True, False])
-def test_a_placed_order_is_committed(database, connection, autocommit):
-    connection.autocommit = autocommit
-    placed = place(connection, [(A, 1)])
-    connection.close()
+def test_a_placed_order_is_committed(database, session):
+    placed = place(session, [(A, 1)])
+    session.close()
     assert database.rows("SELECT order_id FROM shop.orders") == [(placed.order_id,)]
 
 
-def test_an_open_transaction_is_not_committed_by_the_way(connection):
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    with pytest.raises(RuntimeError, match="open transaction"):
-        place(connection, [(A, 1)])
+def test_an_open_transaction_is_not_committed_by_the_way(database, session):
+    with pytest.raises(RuntimeError, match="open transaction"), session.transaction():
+        place(session, [(A, 1)])
+    assert database.rows("SELECT order_id FROM shop.orders") == []
 
 
-def test_an_order_may_take_the_last_piece(database, connection):
-    place(connection, [(SCARCE, 1), (SCARCE, 2)])
+def test_an_order_may_take_the_last_piece(database, session):
+    place(session, [(SCARCE, 1), (SCARCE, 2)])
     assert stock(database)[SCARCE] == 0
 
 
-def test_an_order_that_is_short_on_its_last_line_leaves_nothing(database, connection):
+def test_an_order_that_is_short_on_its_last_line_leaves_nothing(database, session):
     before = everything(database)
     with pytest.raises(orders.OutOfStock) as refused:
-        place(connection, [(A, 1), (B, 1), (SCARCE, 4)])
+        place(session, [(A, 1), (B, 1), (SCARCE, 4)])
     assert refused.value.shortages == (orders.Shortage(SCARCE, wanted=4, available=3),)
     assert "SMOKE-TEST-C (wanted 4, available 3)" in str(refused.value)
     assert everything(database) == before
 
 
-def test_lines_of_one_product_count_together(connection):
+def test_lines_of_one_product_count_together(session):
     with pytest.raises(orders.OutOfStock) as refused:
-        place(connection, [(SCARCE, 2), (A, 1), (SCARCE, 2)])
+        place(session, [(SCARCE, 2), (A, 1), (SCARCE, 2)])
     assert refused.value.shortages == (orders.Shortage(SCARCE, wanted=4, available=3),)
 
 
-def test_every_short_product_is_named(connection):
+def test_every_short_product_is_named(session):
     with pytest.raises(orders.OutOfStock) as refused:
-        place(connection, [(SCARCE, 9), (B, 2_000_000), (A, 1)])
+        place(session, [(SCARCE, 9), (B, 2_000_000), (A, 1)])
     assert refused.value.shortages == (
         orders.Shortage(B, wanted=2_000_000, available=1_000_000),
         orders.Shortage(SCARCE, wanted=9, available=3),
     )
 
 
-def test_a_product_that_was_enough_is_not_named_beside_one_that_is_short(database, connection):
+def test_a_product_that_was_enough_is_not_named_beside_one_that_is_short(database, session):
     """The order's own lines have been taken off the shelf when the shortage is reported."""
     database.rows("UPDATE shop.inventory SET stock = 3 WHERE product_id = 1")
     with pytest.raises(orders.OutOfStock) as refused:
-        place(connection, [(A, 2), (SCARCE, 9)])
+        place(session, [(A, 2), (SCARCE, 9)])
     assert refused.value.shortages == (orders.Shortage(SCARCE, wanted=9, available=3),)
 
 
-def test_a_product_that_the_warehouse_never_had_is_out_of_stock(database, connection):
+def test_a_product_that_the_warehouse_never_had_is_out_of_stock(database, session):
     database.rows("INSERT INTO shop.products (stock_code, description, unit_price) VALUES ('new', '', 1)")
     with pytest.raises(orders.OutOfStock) as refused:
-        place(connection, [("new", 1)])
+        place(session, [("new", 1)])
     assert refused.value.shortages == (orders.Shortage("new", wanted=1, available=0),)
 
 
-def test_unknown_products_are_named_and_nothing_is_ordered(database, connection):
+def test_unknown_products_are_named_and_nothing_is_ordered(database, session):
     """An inner join on products would place the rest of the order and say nothing."""
     before = everything(database)
     with pytest.raises(orders.UnknownProduct) as refused:
-        place(connection, [(A, 1), ("smoke-test-a", 1), ("nothing", 2)])
+        place(session, [(A, 1), ("smoke-test-a", 1), ("nothing", 2)])
     assert refused.value.stock_codes == ("nothing", "smoke-test-a")
     assert everything(database) == before
 
@@ -170,35 +168,35 @@ INVALID = {
 
 @pytest.mark.parametrize("case", INVALID)
 def test_what_is_no_order_is_refused_and_changes_nothing(shared_database, case):
-    connection = shared_database.connect("shop_application")
+    session = shared_database.session("shop_application")
     before = everything(shared_database)
     with pytest.raises(orders.InvalidOrder, match="invalid order"):
-        place(connection, **{"lines": [(A, 1)], **INVALID[case]})
+        place(session, **{"lines": [(A, 1)], **INVALID[case]})
     assert everything(shared_database) == before
-    connection.close()
+    session.close()
 
 
 @pytest.mark.parametrize(
     "code",
     ["'; DROP TABLE shop.orders; --", '"quoted"', "%s", "{}", "\\", "名前", " " * 300, "$$", "x" * 5000],
 )
-def test_hostile_values_are_data(database, connection, code):
+def test_hostile_values_are_data(database, session, code):
     database.rows(
         "INSERT INTO shop.products (stock_code, description, unit_price) VALUES (%s, %s, 1)", (code, code)
     )
     database.rows(
         "INSERT INTO shop.inventory SELECT product_id, 2, 5 FROM shop.products WHERE stock_code = %s", (code,)
     )
-    placed = place(connection, [(code, 1)], country=code)
-    order = orders.read(connection, placed.order_id)
+    placed = place(session, [(code, 1)], country=code)
+    order = orders.read(session, placed.order_id)
     assert (order.country, order.lines[0].stock_code, order.lines[0].description) == (code, code, code)
 
 
-def test_a_token_places_one_order(database, connection):
+def test_a_token_places_one_order(database, session):
     token = uuid.uuid4()
-    first = place(connection, [(A, 1), (B, 2)], token=token)
+    first = place(session, [(A, 1), (B, 2)], token=token)
     after_first = everything(database)
-    second = place(connection, [(A, 1), (B, 2)], token=token)
+    second = place(session, [(A, 1), (B, 2)], token=token)
     assert (first.is_new, second.is_new) == (True, False)
     assert (second.order_id, second.total_amount, second.ordered_at) == (
         first.order_id,
@@ -208,11 +206,11 @@ def test_a_token_places_one_order(database, connection):
     assert everything(database) == after_first
 
 
-def test_a_repeated_call_finds_its_order_though_prices_changed_and_stock_is_gone(database, connection):
+def test_a_repeated_call_finds_its_order_though_prices_changed_and_stock_is_gone(database, session):
     token = uuid.uuid4()
-    first = place(connection, [(SCARCE, 3)], token=token)
+    first = place(session, [(SCARCE, 3)], token=token)
     database.rows("UPDATE shop.products SET unit_price = 99")
-    again = place(connection, [(SCARCE, 3)], token=token)
+    again = place(session, [(SCARCE, 3)], token=token)
     assert (again.order_id, again.total_amount, again.is_new) == (first.order_id, first.total_amount, False)
 
 
@@ -229,92 +227,97 @@ OTHER_CONTENT = {
 
 
 @pytest.mark.parametrize("change", OTHER_CONTENT)
-def test_a_token_given_to_another_order_is_refused(database, connection, change):
+def test_a_token_given_to_another_order_is_refused(database, session, change):
     database.rows("INSERT INTO shop.customers (customer_id, country) VALUES (12346, 'France')")
     token = uuid.uuid4()
-    placed = place(connection, [(A, 1), (B, 2)], token=token)
+    placed = place(session, [(A, 1), (B, 2)], token=token)
     before = everything(database)
     with pytest.raises(orders.TokenReused) as refused:
-        place(connection, **{"lines": [(A, 1), (B, 2)], "token": token, **OTHER_CONTENT[change]})
+        place(session, **{"lines": [(A, 1), (B, 2)], "token": token, **OTHER_CONTENT[change]})
     assert refused.value.order_id == placed.order_id
     assert everything(database) == before
 
 
-def test_a_refused_order_leaves_its_token_free(connection):
+def test_a_refused_order_leaves_its_token_free(session):
     token = uuid.uuid4()
     with pytest.raises(orders.OutOfStock):
-        place(connection, [(SCARCE, 4)], token=token)
-    assert place(connection, [(SCARCE, 3)], token=token).is_new
+        place(session, [(SCARCE, 4)], token=token)
+    assert place(session, [(SCARCE, 3)], token=token).is_new
 
 
-def test_a_cancelled_order_puts_its_goods_back_once(database, connection):
+def test_a_cancelled_order_puts_its_goods_back_once(database, session):
     before = stock(database)
-    placed = place(connection, [(A, 1), (SCARCE, 3), (A, 4)])
-    assert orders.cancel(connection, placed.order_id) is True
+    placed = place(session, [(A, 1), (SCARCE, 3), (A, 4)])
+    assert orders.cancel(session, placed.order_id) is True
     assert stock(database) == before
-    assert orders.cancel(connection, placed.order_id) is False
+    assert orders.cancel(session, placed.order_id) is False
     assert stock(database) == before
-    assert orders.read(connection, placed.order_id).status == "cancelled"
+    assert orders.read(session, placed.order_id).status == "cancelled"
     assert invariants_hold(database)
 
 
-def test_only_placed_orders_can_be_cancelled(database, connection):
-    database.rows("INSERT INTO shop.orders VALUES (70, '536365', NULL, 'invoiced', NULL, 'France')")
+def test_only_placed_orders_can_be_cancelled(database, session):
+    database.rows(
+        "INSERT INTO shop.orders (order_id, invoice_number, request_token, status, customer_id, country)"
+        " VALUES (70, '536365', NULL, 'invoiced', NULL, 'France')"
+    )
     with pytest.raises(orders.NotCancellable, match="order 70 is invoiced"):
-        orders.cancel(connection, 70)
+        orders.cancel(session, 70)
     for unknown in (999, None):
         with pytest.raises(orders.UnknownOrder):
-            orders.cancel(connection, unknown)
+            orders.cancel(session, unknown)
 
 
-def test_unknown_orders_read_as_none(connection):
-    assert orders.read(connection, 999) is None
-    assert orders.read_by_token(connection, uuid.uuid4()) is None
+def test_unknown_orders_read_as_none(session):
+    assert orders.read(session, 999) is None
+    assert orders.read_by_token(session, uuid.uuid4()) is None
 
 
-def test_an_order_without_lines_can_be_read(database, connection):
-    database.rows("INSERT INTO shop.orders VALUES (70, 'C536379', NULL, 'returned', NULL, 'France')")
-    order = orders.read(connection, 70)
+def test_an_order_without_lines_can_be_read(database, session):
+    database.rows(
+        "INSERT INTO shop.orders (order_id, invoice_number, request_token, status, customer_id, country)"
+        " VALUES (70, 'C536379', NULL, 'returned', NULL, 'France')"
+    )
+    order = orders.read(session, 70)
     assert (order.lines, order.request_token, order.invoice_number) == ((), None, "C536379")
 
 
-def test_test_orders_are_forgotten_without_a_trace(database, connection):
-    kept, cancelled = place(connection, [(A, 1)]), place(connection, [(B, 7)])
+def test_test_orders_are_forgotten_without_a_trace(database, session):
+    kept, cancelled = place(session, [(A, 1)]), place(session, [(B, 7)])
     before = everything(database)
     tokens = [uuid.uuid4(), uuid.uuid4()]
-    place(connection, [(A, 5), (SCARCE, 1)], token=tokens[0])
-    orders.cancel(connection, place(connection, [(A, 5)], token=tokens[1]).order_id)
+    place(session, [(A, 5), (SCARCE, 1)], token=tokens[0])
+    orders.cancel(session, place(session, [(A, 5)], token=tokens[1]).order_id)
     assert purge(database, tokens) == 2
     assert everything(database) == before
-    assert orders.read(connection, kept.order_id) and orders.read(connection, cancelled.order_id)
+    assert orders.read(session, kept.order_id) and orders.read(session, cancelled.order_id)
     assert invariants_hold(database)
 
 
-def test_what_a_broken_smoke_test_left_is_forgotten_an_hour_later(database, connection):
+def test_what_a_broken_smoke_test_left_is_forgotten_an_hour_later(database, session):
     before = everything(database)
-    place(connection, [(A, 5)])
-    database.rows("UPDATE shop.orders SET ordered_at = ordered_at - interval '61 minutes'")
+    place(session, [(A, 5)])
+    database.rows("UPDATE shop.orders SET ordered_at = ordered_at - INTERVAL '61' MINUTE")
     assert purge(database, []) == 1
     assert everything(database) == before
 
 
-def test_business_orders_are_beyond_a_purge(database, connection):
+def test_business_orders_are_beyond_a_purge(database, session):
     database.rows("INSERT INTO shop.inventory (product_id, warehouse_id, stock) VALUES (1, 1, 5)")
     database.rows(
         "INSERT INTO shop.stock_movements (product_id, warehouse_id, quantity, kind)"
         " VALUES (1, 1, 5, 'opening')"
     )
     token = uuid.uuid4()
-    place(connection, [(A, 5)], token=token, warehouse_id=1)
-    database.rows("UPDATE shop.orders SET ordered_at = ordered_at - interval '1 year'")
+    place(session, [(A, 5)], token=token, warehouse_id=1)
+    database.rows("UPDATE shop.orders SET ordered_at = ordered_at - INTERVAL '1' YEAR")
     before = everything(database)
     assert purge(database, [token]) == 0
     assert everything(database) == before
 
 
 def purge(database, tokens):
-    return database.value(
-        "SELECT shop.purge_test_orders(%s::uuid[])",
-        ([str(token) for token in tokens],),
-        user="shop_application",
+    ((purged,),) = database.session("shop_application").call(
+        "shop.purge_test_orders", (json.dumps([str(token) for token in tokens]),)
     )
+    return purged
