@@ -231,6 +231,7 @@ _NOBODY_THERE = {
     ER.CON_COUNT_ERROR,  # 1040: too many connections
     ER.SERVER_SHUTDOWN,  # 1053
     1203,  # ER_TOO_MANY_USER_CONNECTIONS
+    1226,  # ER_USER_LIMIT_REACHED: the user's own
     3032,  # ER_SERVER_OFFLINE_MODE
     9501,  # RDS Proxy: timed out waiting to acquire a database connection
     9502,  # RDS Proxy: the same, since none could be opened

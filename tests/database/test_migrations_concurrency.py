@@ -18,7 +18,7 @@ from apply_schema.migration_files import read_files
 from aurora.postgresql_migrations import Limits, PostgresqlMigrations
 from aurora.postgresql_migrations.lock import LOCK_KEY
 from localcloud.aurora.postgresql_server import PostgresqlServer
-from tests.database.conftest import Database
+from tests.database.servers import Database
 from tests.database.migrating import exists, history, migrate, numbered, run, start, write
 
 PATIENCE_SECONDS = 30

@@ -6,17 +6,19 @@ import json
 from contextlib import closing
 
 import psycopg2
+import pymysql
 import pytest
 
 from aurora import credentials
-from tests.database.conftest import MASTER, MASTER_PASSWORD
 from tests.database.connecting.probing import SECRET
 from tests.database.endpoints import AuroraEndpoints
+from tests.database.servers import MASTER, MASTER_PASSWORD
 
 
 @pytest.fixture
-def endpoints(postgresql_server, tmp_path):
-    with closing(AuroraEndpoints(tmp_path, writer=postgresql_server, reader=postgresql_server)) as endpoints:
+def endpoints(database_server, tmp_path):
+    server = database_server.server
+    with closing(AuroraEndpoints(tmp_path, writer=server, reader=server)) as endpoints:
         yield endpoints
 
 
@@ -49,9 +51,10 @@ def secret(monkeypatch):
 
 
 @pytest.fixture
-def attempts(monkeypatch):
+def attempts(engine, monkeypatch):
     """Counts the connections tried."""
     tried = []
-    connect = psycopg2.connect
-    monkeypatch.setattr(psycopg2, "connect", lambda **options: tried.append(options) or connect(**options))
+    driver = {"postgresql": psycopg2, "mysql": pymysql}[engine]
+    connect = driver.connect
+    monkeypatch.setattr(driver, "connect", lambda **options: tried.append(options) or connect(**options))
     return tried

@@ -17,8 +17,8 @@ from aurora.failures import (
     CredentialRefused,
     SecretUnavailable,
 )
-from tests.database.conftest import MASTER, MASTER_PASSWORD
-from tests.database.connecting.probing import AT_ONCE_SECONDS, SECRET, SOON, session, within
+from tests.database.connecting.probing import AT_ONCE_SECONDS, SECRET, SOON, who_and_where, within
+from tests.database.servers import MASTER, MASTER_PASSWORD
 
 
 def test_every_connection_has_a_token_of_its_own(monkeypatch, environment):
@@ -45,7 +45,7 @@ def test_a_wrong_password_is_tried_twice_and_the_secret_read_twice(environment, 
 
 def test_a_secret_that_was_rotated_meanwhile_is_read_again(environment, secret):
     secret.contents.insert(0, json.dumps({"username": MASTER, "password": "of last month"}))
-    assert session(connecting.connect_admin(environment, deadline=SOON()))[0] == MASTER
+    assert who_and_where(connecting.connect_admin(environment, deadline=SOON()))[0] == MASTER
     assert secret.reads == 2
 
 
@@ -104,7 +104,7 @@ def test_throttling_is_retried(environment, monkeypatch):
     with secrets_manager_that_answers(answers) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", url)
         credentials._secrets_manager.cache_clear()
-        assert session(connecting.connect_admin(environment, deadline=SOON()))[0] == MASTER
+        assert who_and_where(connecting.connect_admin(environment, deadline=SOON()))[0] == MASTER
     credentials._secrets_manager.cache_clear()
     assert answers == []
 
