@@ -1,23 +1,24 @@
-"""The rotation on a real PostgreSQL over verified TLS, with moto's Secrets Manager."""
+"""The rotation on real servers over verified TLS, with moto's Secrets Manager."""
 
 from __future__ import annotations
 
 import io
 import json
 import secrets as randomness
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import boto3
+import psycopg2
+import pymysql
 import pytest
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.secretsmanager.models import secretsmanager_backends
 from psycopg2 import sql
-from psycopg2.errors import ReadOnlySqlTransaction
 
 from aurora.credentials import Credential
 from aurora.deadline import Deadline
-from aurora.failures import CertificateRefused, Unavailable
+from aurora.failures import Cause, CertificateRefused, DatabaseError, Unavailable
 from rotate_secret.admin_database import AdminDatabase
 from rotate_secret.handler import logger, on_event
 from rotate_secret.rotation import RotationRefused, Step
@@ -28,33 +29,99 @@ REGION = "eu-west-1"
 FIRST_PASSWORD = "the-first-password-of-a-test"
 
 
+class PostgresqlUser:
+    """A user on PostgreSQL, and what its superuser does about it."""
+
+    some_database = "postgres"
+
+    def __init__(self, server, name):
+        self._server, self._name = server, sql.Identifier(name)
+        self._run("CREATE ROLE {} LOGIN PASSWORD {}", FIRST_PASSWORD)
+
+    def drop(self):
+        self._run("DROP ROLE {}")
+
+    def set_password(self, password):
+        self._run("ALTER ROLE {} PASSWORD {}", password)
+
+    def refuse_writes(self):
+        self._run("ALTER ROLE {} SET default_transaction_read_only = on")
+
+    def take_writes(self):
+        self._run("ALTER ROLE {} RESET default_transaction_read_only")
+
+    @contextmanager
+    def statements_logged(self):
+        self._run("ALTER ROLE {} SET log_statement = 'all'")
+        before, sent = len(self._server.log), []
+        yield sent
+        sent.append(self._server.log[before:])
+
+    def _run(self, statement, *values):
+        self._server.execute(sql.SQL(statement).format(self._name, *map(sql.Literal, values)))
+
+
+class MysqlUser:
+    """The same on MySQL."""
+
+    some_database = "information_schema"  # where everybody may be
+
+    def __init__(self, server, name):
+        self._server, self._name = server, name
+        self._run("CREATE USER %s IDENTIFIED BY %s", name, FIRST_PASSWORD)
+
+    def drop(self):
+        self._run("DROP USER %s", self._name)
+
+    def set_password(self, password):
+        self._run("ALTER USER %s IDENTIFIED BY %s", self._name, password)
+
+    def refuse_writes(self):
+        self._run("SET GLOBAL super_read_only = ON")
+
+    def take_writes(self):
+        self._run("SET GLOBAL super_read_only = OFF")
+        self._run("SET GLOBAL read_only = OFF")
+
+    @contextmanager
+    def statements_logged(self):
+        sent = []
+        self._run("SET GLOBAL log_output = 'TABLE'")
+        self._run("SET GLOBAL general_log = ON")
+        yield sent
+        self._run("SET GLOBAL general_log = OFF")
+        sent.append(self._server.execute("SELECT argument FROM mysql.general_log"))
+        self._run("TRUNCATE mysql.general_log")
+
+    def _run(self, statement, *values):
+        self._server.execute(statement, values)
+
+
 @pytest.fixture
-def endpoints(postgresql_server, tmp_path):
-    with closing(AuroraEndpoints(tmp_path, writer=postgresql_server, reader=postgresql_server)) as endpoints:
+def endpoints(database_server, tmp_path):
+    server = database_server.server
+    with closing(AuroraEndpoints(tmp_path, writer=server, reader=server)) as endpoints:
         yield endpoints
 
 
 @pytest.fixture
-def user(postgresql_server):
-    """A user with a quote in its name and no right but to log in: rotating needs no more, and quotes."""
-    name = f'rotated "user" {randomness.token_hex(4)}'
-    statement = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
-    postgresql_server.execute(statement.format(sql.Identifier(name), sql.Literal(FIRST_PASSWORD)))
-    yield name
-    postgresql_server.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+def user():
+    """A quote is in its name: the rotation quotes."""
+    return f'rotated "user" {randomness.token_hex(4)}'
 
 
 @pytest.fixture
-def alter_user(postgresql_server, user):
-    """Change what the server knows of the user, as its superuser."""
-    return lambda change: postgresql_server.execute(
-        sql.SQL("ALTER ROLE {} {}").format(sql.Identifier(user), sql.SQL(change))
-    )
+def on_server(database_server, user):
+    """The user as the server knows it, with no right but to log in: rotating needs no more."""
+    kind = {"postgresql": PostgresqlUser, "mysql": MysqlUser}[database_server.engine]
+    on_server = kind(database_server.server, user)
+    yield on_server
+    on_server.drop()
 
 
 @pytest.fixture
-def database(endpoints):
-    return AdminDatabase(endpoints.environment("postgres"), Deadline.after(20))
+def database(endpoints, on_server):
+    return AdminDatabase(endpoints.environment(on_server.some_database), Deadline.after(20))
 
 
 @pytest.fixture
@@ -66,13 +133,13 @@ def client(monkeypatch):
 
 
 @pytest.fixture
-def secret_arn(client, endpoints, user, monkeypatch):
+def secret_arn(client, endpoints, user, on_server, monkeypatch):
     """The user's secret, in the environment of the function that rotates it."""
     content = {"username": user, "password": FIRST_PASSWORD, "host": "not used"}
     arn = client.create_secret(Name="admin", SecretString=json.dumps(content))["ARN"]
     stored = secretsmanager_backends[DEFAULT_ACCOUNT_ID][REGION].secrets[arn]
     stored.rotation_requested = stored.rotation_enabled = True
-    for name, value in (endpoints.variables("postgres") | {"ADMIN_SECRET_ARN": arn}).items():
+    for name, value in (endpoints.variables(on_server.some_database) | {"ADMIN_SECRET_ARN": arn}).items():
         monkeypatch.setenv(name, value)
     return arn
 
@@ -124,13 +191,16 @@ def test_broken_off_after_setting_the_pending_password_opens_the_database_and_th
 
 
 def test_a_failure_while_setting_leaves_the_old_password_working(
-    client, secret_arn, take, database, user, alter_user
+    client, secret_arn, take, database, user, on_server
 ):
-    alter_user("SET default_transaction_read_only = on")
-    with pytest.raises(ReadOnlySqlTransaction):
-        take(Step.CREATE, Step.SET, version="a" * 32)
-    assert database.accepts(Credential(user, FIRST_PASSWORD))
-    alter_user("RESET default_transaction_read_only")
+    on_server.refuse_writes()
+    try:
+        with pytest.raises(DatabaseError) as failed:
+            take(Step.CREATE, Step.SET, version="a" * 32)
+        assert failed.value.cause is Cause.READ_ONLY
+        assert database.accepts(Credential(user, FIRST_PASSWORD))
+    finally:
+        on_server.take_writes()
     take(*Step, version="a" * 32)
     assert database.accepts(Credential(user, password(client, secret_arn)))
 
@@ -145,27 +215,33 @@ def test_the_previous_password_serves_where_the_current_one_was_never_set(
 
 
 def test_a_password_that_no_version_knows_is_refused_and_nothing_becomes_current(
-    client, secret_arn, take, alter_user
+    client, secret_arn, take, on_server
 ):
-    alter_user("PASSWORD 'somebody else has set it'")
+    on_server.set_password("somebody else has set it")
     with pytest.raises(RotationRefused, match="accepts neither"):
         take(Step.CREATE, Step.SET, version="a" * 32)
     assert password(client, secret_arn) == FIRST_PASSWORD
 
 
-def test_each_wrong_password_is_tried_once(endpoints, user, postgresql_server):
-    length_before = len(postgresql_server.log)
-    database = AdminDatabase(endpoints.environment("postgres"), Deadline.after(20))
+def test_each_wrong_password_is_tried_once(database, user, engine, monkeypatch):
+    tried = []
+    driver = {"postgresql": psycopg2, "mysql": pymysql}[engine]
+    connect = driver.connect
+    monkeypatch.setattr(driver, "connect", lambda **how: tried.append(how["user"]) or connect(**how))
     assert not database.accepts(Credential(user, "wrong"))
-    log = postgresql_server.log[length_before:]
-    assert log.count(f'FATAL:  password authentication failed for user "{user}"') == 1
+    assert tried == [user]
 
 
-def test_the_server_never_sees_the_new_password(client, secret_arn, take, postgresql_server, alter_user):
-    alter_user("SET log_statement = 'all'")
-    take(*Step, version="a" * 32)
-    assert "PASSWORD 'SCRAM-SHA-256$4096:" in postgresql_server.log
-    assert password(client, secret_arn) not in postgresql_server.log
+def test_no_log_of_the_server_s_holds_the_new_password(client, secret_arn, take, on_server, engine):
+    """PostgreSQL is sent a verifier in its place; MySQL rewrites the statement before it writes it down."""
+    with on_server.statements_logged() as logged:
+        take(*Step, version="a" * 32)
+    changed = {
+        "postgresql": "PASSWORD 'SCRAM-SHA-256$4096:",
+        "mysql": "ALTER USER USER() IDENTIFIED BY <secret>",
+    }
+    assert changed[engine] in logged[0]
+    assert password(client, secret_arn) not in logged[0]
 
 
 def test_the_log_tells_each_step_and_never_a_password(client, secret_arn, take, monkeypatch):
@@ -183,8 +259,8 @@ def test_a_server_that_cannot_be_verified_is_sent_no_password(take, secret_arn, 
         take(Step.CREATE, Step.SET, version="a" * 32)
 
 
-def test_a_database_that_does_not_answer_is_no_rejected_password(endpoints, user):
+def test_a_database_that_does_not_answer_is_no_rejected_password(endpoints, user, on_server):
     endpoints.close()
-    database = AdminDatabase(endpoints.environment("postgres"), Deadline.after(0.3))
+    database = AdminDatabase(endpoints.environment(on_server.some_database), Deadline.after(0.3))
     with pytest.raises(Unavailable):
         database.accepts(Credential(user, FIRST_PASSWORD))
