@@ -213,7 +213,7 @@ _CONVERSIONS: dict[Any, Any] = {
     FIELD_TYPE.DATETIME: _in_utc,
     FIELD_TYPE.TIMESTAMP: _in_utc,
     datetime: _escaped_in_utc,
-    UUID: lambda value, _mapping=None: "_binary" + escape_bytes(value.bytes),
+    UUID: lambda value, _mapping=None: escape_bytes(value.bytes),
 }
 
 
