@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from aurora.failures import Unavailable
-
 if TYPE_CHECKING:
     from aurora.session import Session
 
@@ -47,7 +45,7 @@ def _postgresql(url: str, variables: Mapping[str, str], application_name: str) -
     import psycopg2  # noqa: PLC0415 - one driver is enough
     from psycopg2.extensions import parse_dsn  # noqa: PLC0415
 
-    from aurora.postgresql import PostgresqlSession  # noqa: PLC0415
+    from aurora.postgresql import PostgresqlSession, kind_of_failure  # noqa: PLC0415
 
     try:
         parts = parse_dsn(url)
@@ -62,7 +60,10 @@ def _postgresql(url: str, variables: Mapping[str, str], application_name: str) -
         # without `from`: the driver's text repeats the URL, password and all
         raise UrlMalformed(f"the URL is malformed: expected {FORMS}") from None
     except psycopg2.OperationalError as error:
-        raise Unavailable(_said(error)) from None
+        said = _said(error)
+        if "for connection option" in said:  # such as a port that is no number
+            raise UrlMalformed(f"the URL is malformed: expected {FORMS}") from None
+        raise kind_of_failure(said)(said) from None
     return PostgresqlSession(connection)
 
 

@@ -73,7 +73,7 @@ def connect(
     except psycopg2.OperationalError as error:
         where = f"{credential.user}@{host}:{environment.port}/{environment.database}"
         said = redact(" ".join(str(error).split()))
-        raise _kind_of_failure(said)(f"{where}: {said}") from None  # the original might hold a secret
+        raise kind_of_failure(said)(f"{where}: {said}") from None  # the original might hold a secret
     return PostgresqlSession(connection)
 
 
@@ -200,7 +200,8 @@ _KINDS: tuple[tuple[type[ConnectionFailed], str], ...] = (
 )
 
 
-def _kind_of_failure(said: str) -> type[ConnectionFailed]:
+def kind_of_failure(said: str) -> type[ConnectionFailed]:
+    """Return why a connection could not be had, by what libpq or the server said."""
     return next((kind for kind, text in _KINDS if re.search(text, said, re.IGNORECASE)), Unavailable)
 
 
