@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import subprocess
 import tempfile
@@ -95,8 +94,11 @@ def running(engine: str) -> Iterator[ServerUnderTest]:
 
 def apply_migrations(database: Database) -> None:
     """Apply every file as the deployment's own migrator does."""
-    if database.engine == "mysql" and importlib.util.find_spec("aurora.mysql_migrations") is None:
-        return _apply_by_client(database.server)  # for as long as the migrator cannot
+    if database.engine == "mysql":
+        try:
+            from aurora.mysql_migrations import MysqlMigrations  # noqa: F401
+        except ImportError:
+            return _apply_by_client(database.server)  # for as long as the migrator cannot
     with closing(database.migrations()) as migrations:
         migrate(migrations, read_files(SCHEMAS / database.engine), report=lambda _line: None)
 
