@@ -6,15 +6,13 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import psycopg2
-
 from localcloud.aurora import iam_tokens
-from localcloud.aurora import postgresql_protocol as protocol
+from localcloud.aurora.cluster import Cluster, Instance
+from localcloud.aurora.database_server import Account, DatabaseServer
 from localcloud.aurora.endpoint import Admission
 from localcloud.aurora.iam_tokens import Expected, KeyLookup, TokenRefused
-from localcloud.aurora.postgresql_cluster import Instance, PostgresqlCluster
-from localcloud.aurora.postgresql_protocol import Refused, Startup
-from localcloud.aurora.postgresql_server import PostgresqlServer
+from localcloud.aurora.login import Login
+from localcloud.aurora.words import Words
 from localcloud.iam.evaluation import Decision
 
 _log = logging.getLogger(__name__)
@@ -47,61 +45,58 @@ class TokenCheck:
 class ClusterGate:
     """A cluster's or an instance's own endpoint.
 
-    Members of rds_iam log in by token and over TLS only, all others by the password that the server asks for.
+    IAM users log in by token and over TLS only, all others by the password that the server asks for.
     """
 
-    cluster: PostgresqlCluster
-    choose: Callable[[], Instance | None]
+    cluster: Cluster
+    choose_instance: Callable[[], Instance | None]
     tokens: TokenCheck
     allows_iam: Callable[[], bool]
 
-    def servers(self) -> Sequence[PostgresqlServer]:
+    def servers(self) -> Sequence[DatabaseServer]:
         """Every instance: the roles may have changed since a session began."""
         return [instance.server for instance in self.cluster.instances]
 
-    def admit(self, startup: Startup, *, client_address: str, encrypted: bool) -> Admission:
-        """The instance for this client; refuses plaintext as RDS does where rds.force_ssl is on."""
-        if self.cluster.requires_tls and not encrypted:
-            raise _no_entry(startup, client_address)
-        instance = running(self.choose())
-        if not is_iam_user(instance, startup.user):
-            return Admission(instance.server)
-        if not encrypted:
-            raise _no_entry(startup, client_address)
-        return Admission(instance.server, check_token=lambda token: self._check(startup.user, token))
+    def choose(self) -> DatabaseServer:
+        """The server of the instance that this endpoint leads to."""
+        return running(self.choose_instance(), self._words)
 
-    def _check(self, user: str, token: str) -> None:
+    def admit(self, login: Login, chosen: DatabaseServer | None = None) -> Admission:
+        """The server for this client; refuses plaintext where the cluster's parameters say so."""
+        if self.cluster.requires_tls and not login.encrypted:
+            raise self._words.needs_tls(login)
+        server = chosen or self.choose()
+        account = account_of(server, login.user, self._words)
+        if not account.by_token:
+            return Admission(server, account=account)
+        if not login.encrypted:
+            raise self._words.token_needs_tls(login)
+        return Admission(server, check_token=lambda token: self._check(login, token), account=account)
+
+    @property
+    def _words(self) -> Words:
+        return self.cluster.engine.words
+
+    def _check(self, login: Login, token: str) -> None:
         try:
             if not self.allows_iam():
                 raise TokenRefused("IAM authentication is not enabled on the cluster")
-            self.tokens.verify(user, token)
+            self.tokens.verify(login.user, token)
         except TokenRefused as reason:
-            _log.warning("token of %s refused at %s: %s", user, self.tokens.host, reason)
-            raise Refused(
-                protocol.INVALID_AUTHORIZATION, f'PAM authentication failed for user "{user}"'
-            ) from reason
+            _log.warning("token of %s refused at %s: %s", login.user, self.tokens.host, reason)
+            raise self._words.token_refused(login) from reason
 
 
-def running(instance: Instance | None) -> Instance:
-    """The instance if it serves; else what a client hears."""
+def running(instance: Instance | None, words: Words) -> DatabaseServer:
+    """The instance's server if it serves; else what a client hears."""
     if instance is None or not instance.server.is_running:
-        raise Refused(protocol.CANNOT_CONNECT_NOW, "the database system is not accepting connections")
-    return instance
+        raise words.not_accepting()
+    return instance.server
 
 
-def is_iam_user(instance: Instance, user: str) -> bool:
-    """Whether this role logs in by token only."""
+def account_of(server: DatabaseServer, user: str, words: Words) -> Account:
+    """What the server knows of a user who wants to log in."""
     try:
-        return instance.iam.includes(user)
-    except psycopg2.OperationalError as error:
-        raise Refused(
-            protocol.CANNOT_CONNECT_NOW, "the database system is not accepting connections"
-        ) from error
-
-
-def _no_entry(startup: Startup, client_address: str) -> Refused:
-    return Refused(
-        protocol.INVALID_AUTHORIZATION,
-        f'no pg_hba.conf entry for host "{client_address}", user "{startup.user}",'
-        f' database "{startup.database}", no encryption',
-    )
+        return server.account(user)
+    except ConnectionError as error:
+        raise words.not_accepting() from error

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud import operator_key
 from localcloud.aurora.certificates import CertificateAuthority
+from localcloud.aurora.cluster import Cluster, Instance
 from localcloud.aurora.endpoint import Endpoint, Endpoints, Gate
+from localcloud.aurora.engines import Engine
 from localcloud.aurora.gates import ClusterGate, TokenCheck
 from localcloud.aurora.iam_tokens import KeyLookup, SigningKey
-from localcloud.aurora.postgresql_cluster import Instance, PostgresqlCluster
 from localcloud.aurora.proxy import Proxy, ProxyGate
 from localcloud.authorization import services_acting
 from localcloud.enforcements import Enforcement
@@ -123,13 +124,15 @@ class Place:
     _endpoints: Endpoints
     _endpoint: Endpoint | None = None
 
-    def open(self, port: int, gate: Gate) -> None:
+    def open(self, port: int, gate: Gate, engine: Engine) -> None:
         """Clients reach it."""
         self.shut()
         tls = self._authority.server_context(self.address)
         door = Network.of(self._cloud).door(self.title, self._locate, port)
         try:
-            self._endpoint = self._endpoints.listen(self.address, port, tls=tls, gate=gate, door=door)
+            self._endpoint = self._endpoints.listen(
+                self.address, port, tls=tls, gate=gate, front=engine.front, door=door
+            )
         except OSError as error:
             raise EndpointFailed(f"{self.title}: cannot listen at {self.address}:{port}: {error}") from error
         self._cloud.endpoints[self.title] = f"{self.address}:{port}"
@@ -173,7 +176,7 @@ class ManagedCluster:
         self,
         service: AuroraService,
         identifier: str,
-        cluster: PostgresqlCluster,
+        cluster: Cluster,
         identity: Identity,
         *,
         port: int,
@@ -257,7 +260,8 @@ class ManagedCluster:
 
     def _open(self, place: Place, choose: Callable[[], Instance | None]) -> None:
         tokens = self.identity.tokens(place.address, self.port, self._service)
-        place.open(self.port, ClusterGate(self.cluster, choose, tokens, lambda: self.iam_enabled))
+        gate = ClusterGate(self.cluster, choose, tokens, lambda: self.iam_enabled)
+        place.open(self.port, gate, self.cluster.engine)
 
 
 @dataclass
@@ -336,4 +340,5 @@ class ManagedProxy:
             return
         port = self._target.port
         tokens = self.identity.tokens(place.address, port, self._service)
-        place.open(port, ProxyGate(self.proxy, tokens, read_only=endpoint.read_only))
+        gate = ProxyGate(self.proxy, tokens, read_only=endpoint.read_only)
+        place.open(port, gate, self.proxy.engine)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from localcloud.aurora.local_parameters import LocalParameters, ParameterRefused
 from localcloud.aurora.postgresql_configuration import OURS
 from localcloud.aurora.postgresql_programs import Programs
 
@@ -28,21 +28,6 @@ _FIXED = {
     "wal_level",
 }
 _TRUE = {"1", "on", "true", "yes"}
-
-
-class ParameterRefused(ValueError):
-    """A parameter group asks for what Aurora would not take either."""
-
-
-@dataclass
-class LocalParameters:
-    """A parameter group's parameters, sorted by what they do here."""
-
-    settings: dict[str, str] = field(default_factory=dict)
-    """For postgresql.conf."""
-
-    without_effect: dict[str, str] = field(default_factory=dict)
-    """What is accepted and does nothing here, with the reason."""
 
 
 def is_true(value: str | None) -> bool:

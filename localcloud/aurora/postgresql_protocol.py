@@ -8,6 +8,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from localcloud.aurora.login import Refused
+from localcloud.aurora.wire import Wire
+
 LARGEST_STARTUP_PACKET_BYTES = 10_000  # the server's own limit, MAX_STARTUP_PACKET_LENGTH
 LARGEST_PASSWORD_BYTES = 64_000  # an IAM token with its session token stays below 3,000
 
@@ -26,15 +29,6 @@ INVALID_PASSWORD = "28P01"  # noqa: S105 - an SQLSTATE
 PROTOCOL_VIOLATION = "08P01"
 CANNOT_CONNECT_NOW = "57P03"
 TOO_MANY_CONNECTIONS = "53300"
-
-
-class Refused(Exception):
-    """The client is told so and disconnected: an SQLSTATE and the server's words."""
-
-    def __init__(self, sqlstate: str, message: str) -> None:
-        super().__init__(message)
-        self.sqlstate = sqlstate
-        self.message = message
 
 
 @dataclass(frozen=True)
@@ -91,6 +85,21 @@ def first_packet(packet: bytes) -> FirstPacket:
     if not parameters.get("user"):
         raise Refused(INVALID_AUTHORIZATION, "no PostgreSQL user name specified in startup packet")
     return Startup(packet, parameters)
+
+
+async def read_message(wire: Wire, *, largest_bytes: int) -> tuple[bytes, bytes]:
+    """The next message's kind and body; EOFError when it claims to be larger than allowed."""
+    kind = await wire.read(1)
+    return kind, (await read_packet(wire, largest_bytes=largest_bytes))[4:]
+
+
+async def read_packet(wire: Wire, *, largest_bytes: int) -> bytes:
+    """The next packet that has no kind, with its length; EOFError when it claims to be too large."""
+    head = await wire.read(4)
+    (length,) = struct.unpack("!I", head)
+    if not 4 <= length <= largest_bytes:
+        raise EOFError
+    return head + await wire.read(length - 4)
 
 
 def message(kind: bytes, body: bytes) -> bytes:

@@ -20,6 +20,8 @@ from psycopg2 import extensions
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from localcloud.aurora.child_process import kill_with_children, launch
+from localcloud.aurora.database_server import Account, DatabaseServer
+from localcloud.aurora.iam_membership import IamMembership
 from localcloud.aurora.postgresql_configuration import ACCESS_RULES, NOT_DURABLE, SUPERUSER, configuration
 from localcloud.aurora.postgresql_programs import ProgramFailed, Programs
 from localcloud.aurora.server_place import create_directory, free_port, give_away
@@ -39,7 +41,7 @@ class PostgresqlServer:
         programs: Programs,
         settings: Mapping[str, str],
         *,
-        primary: PostgresqlServer | None = None,
+        primary: DatabaseServer | None = None,
     ) -> None:
         self.directory = directory
         self.programs = programs
@@ -47,6 +49,9 @@ class PostgresqlServer:
         self._settings = dict(settings)
         self._primary = primary
         self._process: subprocess.Popen[bytes] | None = None
+        self._iam = IamMembership(
+            lambda: self.connect(SUPERUSER), privilege="SET" if programs.major >= 16 else "USAGE"
+        )
 
     @classmethod
     def initialize(
@@ -170,6 +175,7 @@ class PostgresqlServer:
 
     def stop(self, mode: str = "fast", *, timeout_seconds: float = 30) -> None:
         """No longer running: `smart` waits for clients, `fast` ends them, `immediate` does not save."""
+        self._iam.close()
         if self._process is None:
             return
         if self.is_running:
@@ -187,6 +193,7 @@ class PostgresqlServer:
 
     def kill(self) -> None:
         """The server and all its processes end by SIGKILL, as when the power of one machine fails."""
+        self._iam.close()
         if self._process is None:
             return
         kill_with_children(self._process)
@@ -230,11 +237,41 @@ class PostgresqlServer:
                 raise ProgramFailed(f"PostgreSQL in {self.directory} was not promoted in time")
             self._primary = None
 
-    def follow(self, primary: PostgresqlServer) -> None:
+    def follow(self, primary: DatabaseServer) -> None:
         """A reader streams from this primary from now on."""
         self._primary = primary
         self._write_configuration()
         self.execute("SELECT pg_reload_conf()")
+
+    def account(self, user: str) -> Account:
+        """Whether a role logs in by token now; ConnectionError when the server does not answer."""
+        try:
+            return Account(by_token=self._iam.includes(user))
+        except psycopg2.OperationalError as error:
+            raise ConnectionError(str(error)) from error
+
+    def change_password(self, user: str, password: str) -> None:
+        """The role logs in with this password from now on."""
+        self.execute(SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(user), Literal(password)))
+
+    def catch_up(self, writer: DatabaseServer, *, timeout_seconds: float) -> bool:
+        """Whether this reader has within the time what the writer has committed by now.
+
+        Ends early for a reader that cannot go on without a restart.
+        """
+        if not isinstance(writer, PostgresqlServer):
+            return False
+        position = writer.execute("SELECT pg_current_wal_flush_lsn()")
+        deadline = time.monotonic() + timeout_seconds
+        while time.monotonic() < deadline:
+            state = self.execute(
+                "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn, pg_get_wal_replay_pause_state() = 'paused'",
+                [position],
+            )
+            if "t" in state.split("|"):
+                return state.startswith("t")
+            time.sleep(0.02)
+        return False
 
     def connect(self, user: str, *, database: str = "postgres") -> extensions.connection:
         """A connection in autocommit mode as any role, by the door that trusts."""
@@ -271,7 +308,7 @@ class PostgresqlServer:
         }
         if self._primary is not None:
             own["primary_conninfo"] = (
-                f"host={self._primary.socket_directory} port={self._primary.port} user={SUPERUSER}"
+                f"host={self._primary.socket_path.parent} port={self._primary.port} user={SUPERUSER}"
                 f" application_name={self.directory.name}"
             )
         (self.directory / "data" / "postgresql.conf").write_text(configuration(self._settings, own))

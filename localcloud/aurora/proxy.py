@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from localcloud.aurora import postgresql_protocol as protocol
+from localcloud.aurora.cluster import Cluster
+from localcloud.aurora.database_server import Account, DatabaseServer
 from localcloud.aurora.endpoint import Admission
-from localcloud.aurora.gates import TokenCheck, is_iam_user, running
+from localcloud.aurora.engines import Engine
+from localcloud.aurora.gates import TokenCheck, account_of, running
 from localcloud.aurora.iam_tokens import TokenRefused
-from localcloud.aurora.postgresql_cluster import Instance, PostgresqlCluster
-from localcloud.aurora.postgresql_protocol import Refused, Startup
-from localcloud.aurora.postgresql_server import PostgresqlServer
+from localcloud.aurora.login import Login
+from localcloud.aurora.words import Words
 from localcloud.iam.evaluation import Decision
 
 _log = logging.getLogger(__name__)
@@ -44,8 +45,9 @@ class Proxy:
     """A proxy and the cluster that its target group names, once there is one."""
 
     name: str
+    engine: Engine
     settings: ProxySettings
-    cluster: PostgresqlCluster | None = None
+    cluster: Cluster | None = None
     cluster_resource_arn: Callable[[str], str] = lambda user: user
     role_may_connect: Callable[[str, str], Decision] = lambda _role_arn, _resource_arn: Decision(allowed=True)
     why_unreachable: Callable[[], str | None] = lambda: None
@@ -60,76 +62,67 @@ class ProxyGate:
     tokens: TokenCheck
     read_only: bool = False
 
-    def servers(self) -> Sequence[PostgresqlServer]:
+    def servers(self) -> Sequence[DatabaseServer]:
         """Every instance of the target."""
         cluster = self.proxy.cluster
         return [instance.server for instance in cluster.instances] if cluster else []
 
-    def admit(self, startup: Startup, *, client_address: str, encrypted: bool) -> Admission:
-        """The target's writer or a reader, by the proof that the proxy is configured to ask for."""
-        user, settings = startup.user, self.proxy.settings
-        if settings.requires_tls and not encrypted:
-            raise Refused(protocol.INVALID_AUTHORIZATION, "This RDS Proxy requires TLS connections")
-        secret = next((one for one in settings.secret_users() if one.user == user), None)
-        if secret is None and not settings.end_to_end_iam:
-            raise _no_credentials(user)
-        by_token = secret is None or secret.requires_token
-        if by_token and not encrypted:
-            raise Refused(protocol.INVALID_AUTHORIZATION, "IAM is allowed only with SSL connections")
-        instance = self._instance()
-        if secret is None:
-            return Admission(instance.server, lambda token: self._check_end_to_end(instance, user, token))
-        if is_iam_user(instance, user):  # the proxy would come with the secret's password
-            raise Refused(protocol.INVALID_PASSWORD, f'PAM authentication failed for user "{user}"')
-        if not by_token:
-            return Admission(instance.server)
-        return Admission(instance.server, lambda token: self._check(user, token), secret.password)
-
-    def _instance(self) -> Instance:
+    def choose(self) -> DatabaseServer:
+        """The target's writer or a reader, whichever this endpoint leads to."""
         cluster = self.proxy.cluster
         if cluster is None:
-            raise _no_target(f"proxy {self.proxy.name} has no target")
+            raise self._words.proxy_has_no_target(f"proxy {self.proxy.name} has no target")
         if reason := self.proxy.why_unreachable():
             _log.warning("proxy %s does not reach its target: %s", self.proxy.name, reason)
-            raise _no_target(f"local cloud: the target of proxy {self.proxy.name}: {reason}")
+            raise self._words.proxy_has_no_target(
+                f"local cloud: the target of proxy {self.proxy.name}: {reason}"
+            )
         instance = cluster.next_reader() if self.read_only else cluster.writer
         if instance is None:
             wanted = "reader" if self.read_only else "writer"
-            raise _no_target(f"proxy {self.proxy.name} has no {wanted}")
-        return running(instance)
+            raise self._words.proxy_has_no_target(f"proxy {self.proxy.name} has no {wanted}")
+        return running(instance, self._words)
 
-    def _check_end_to_end(self, instance: Instance, user: str, token: str) -> None:
-        self._check(user, token)
-        # the proxy in turn logs in by a token of its own role: the database takes it for members of rds_iam
-        if not is_iam_user(instance, user):
-            raise Refused(protocol.INVALID_PASSWORD, f'password authentication failed for user "{user}"')
-        role_arn, resource_arn = self.proxy.settings.role_arn, self.proxy.cluster_resource_arn(user)
+    def admit(self, login: Login, chosen: DatabaseServer | None = None) -> Admission:
+        """The server, by the proof that the proxy is configured to ask for."""
+        settings = self.proxy.settings
+        if settings.requires_tls and not login.encrypted:
+            raise self._words.proxy_needs_tls()
+        secret = next((one for one in settings.secret_users() if one.user == login.user), None)
+        if secret is None and not settings.end_to_end_iam:
+            raise self._words.proxy_has_no_credentials(login)
+        by_token = secret is None or secret.requires_token
+        if by_token and not login.encrypted:
+            raise self._words.proxy_token_needs_tls(login)
+        server = chosen or self.choose()
+        account = account_of(server, login.user, self._words)
+        if secret is None:
+            return Admission(
+                server, lambda token: self._check_end_to_end(account, login, token), account=account
+            )
+        if account.by_token:  # the proxy would come with the secret's password
+            raise self._words.proxy_not_admitted(login, by_token=True)
+        if not by_token:
+            return Admission(server, account=account)
+        return Admission(server, lambda token: self._check(login, token), secret.password, account)
+
+    @property
+    def _words(self) -> Words:
+        return self.proxy.engine.words
+
+    def _check_end_to_end(self, account: Account, login: Login, token: str) -> None:
+        self._check(login, token)
+        # the proxy in turn logs in by a token of its own role: the database takes it for IAM users
+        if not account.by_token:
+            raise self._words.proxy_not_admitted(login, by_token=False)
+        role_arn, resource_arn = self.proxy.settings.role_arn, self.proxy.cluster_resource_arn(login.user)
         decision = self.proxy.role_may_connect(role_arn, resource_arn)
         if not decision.allowed:
-            raise Refused(protocol.INVALID_PASSWORD, f'PAM authentication failed for user "{user}"')
+            raise self._words.proxy_not_admitted(login, by_token=True)
 
-    def _check(self, user: str, token: str) -> None:
+    def _check(self, login: Login, token: str) -> None:
         try:
-            self.tokens.verify(user, token)
+            self.tokens.verify(login.user, token)
         except TokenRefused as reason:
-            _log.warning("token of %s refused at proxy %s: %s", user, self.proxy.name, reason)
-            raise Refused(
-                protocol.INVALID_AUTHORIZATION,
-                f"The IAM authentication failed for the role {user}."
-                " Check the IAM token for this role and try again.",
-            ) from reason
-
-
-def _no_credentials(user: str) -> Refused:
-    return Refused(
-        protocol.INVALID_PASSWORD,
-        f"This RDS proxy has no credentials for the role {user}."
-        " Check the credentials for this role and try again.",
-    )
-
-
-def _no_target(reason: str) -> Refused:
-    """RDS Proxy says this after its borrow timeout; here it is said at once, with the reason."""
-    return Refused(
-        protocol.TOO_MANY_CONNECTIONS, f"Timed-out waiting to acquire database connection ({reason})"
-    )
+            _log.warning("token of %s refused at proxy %s: %s", login.user, self.proxy.name, reason)
+            raise self._words.proxy_token_refused(login) from reason

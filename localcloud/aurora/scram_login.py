@@ -5,7 +5,7 @@ from __future__ import annotations
 from scramp import ScramClient, ScramException
 
 from localcloud.aurora import postgresql_protocol as protocol
-from localcloud.aurora.postgresql_protocol import Refused
+from localcloud.aurora.login import Refused
 from localcloud.aurora.wire import Wire
 
 _MECHANISM = "SCRAM-SHA-256"
@@ -16,7 +16,7 @@ async def log_in(server: Wire, user: str, password: str) -> None:
     """The server has taken the password when this returns, and goes on with the session; else Refused."""
     scram = ScramClient([_MECHANISM], user, password)
     while True:
-        kind, body = await server.read_message(largest_bytes=_LARGEST_MESSAGE_BYTES)
+        kind, body = await protocol.read_message(server, largest_bytes=_LARGEST_MESSAGE_BYTES)
         if kind != b"R":
             raise Refused(protocol.INVALID_PASSWORD, f'password authentication failed for user "{user}"')
         try:

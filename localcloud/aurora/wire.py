@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import struct
 from collections.abc import Callable
 from typing import cast
 
@@ -25,6 +24,8 @@ class Wire(asyncio.Protocol):
         self._ended = False
         self._news: asyncio.Future[None] | None = None
         self._other: Wire | None = None
+        self.watch: Callable[[bytes], bytes | None] | None = None
+        """Sees what comes in once it is joined; with what it returns the connection ends instead."""
 
     @property
     def transport(self) -> asyncio.Transport:
@@ -56,25 +57,22 @@ class Wire(asyncio.Protocol):
         self.transport.resume_reading()
         return taken
 
-    async def read_message(self, *, largest_bytes: int) -> tuple[bytes, bytes]:
-        """The next message's kind and body; EOFError when it claims to be larger than allowed."""
-        kind = await self.read(1)
-        return kind, (await self.read_packet(largest_bytes=largest_bytes))[4:]
+    async def start_tls(self, context: ssl.SSLContext, *, server_side: bool = True) -> None:
+        """A TLS handshake; everything after goes encrypted.
 
-    async def read_packet(self, *, largest_bytes: int) -> bytes:
-        """The next packet that has no kind, with its length; EOFError when it claims to be too large."""
-        head = await self.read(4)
-        (length,) = struct.unpack("!I", head)
-        if not 4 <= length <= largest_bytes:
-            raise EOFError
-        return head + await self.read(length - 4)
-
-    async def start_tls(self, context: ssl.SSLContext) -> None:
-        """The server's side of a TLS handshake; everything after goes encrypted."""
+        What was read and not taken yet belongs to the handshake.
+        """
         loop = asyncio.get_running_loop()
-        transport = await loop.start_tls(
-            self.transport, self, context, server_side=True, ssl_handshake_timeout=30
+        plain, begun = self.transport, bytes(self._unread)
+        self._unread.clear()
+        handshake = loop.create_task(
+            loop.start_tls(plain, self, context, server_side=server_side, ssl_handshake_timeout=30)
         )
+        if begun:
+            await asyncio.sleep(0)  # now the transport has a protocol that speaks TLS
+            await asyncio.sleep(0)  # now that protocol has its transport, and nothing was read since
+            _feed(plain.get_protocol(), begun)
+        transport = await handshake
         if transport is None:
             raise EOFError
         self._use(transport)
@@ -83,8 +81,9 @@ class Wire(asyncio.Protocol):
         """From now on both sides see each other only."""
         for wire, opposite in ((self, other), (other, self)):
             wire._other = opposite
-            opposite.transport.write(bytes(wire._unread))
+            unread = bytes(wire._unread)
             wire._unread.clear()
+            wire._pass_on(unread)
             wire.transport.resume_reading()
         if self._ended or other._ended:
             self.transport.close()
@@ -99,7 +98,7 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Pass on, or keep for a reader."""
         if self._other is not None:
-            self._other.transport.write(data)
+            self._pass_on(data)
             return
         self._unread += data
         if len(self._unread) > LARGEST_UNREAD_BYTES:
@@ -141,6 +140,26 @@ class Wire(asyncio.Protocol):
         self._transport = transport
         transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
 
+    def _pass_on(self, data: bytes) -> None:
+        other = cast(Wire, self._other)
+        last_words = self.watch(data) if self.watch else None
+        if last_words is None:
+            other.transport.write(data)
+        else:
+            self.transport.write(last_words)
+            other.transport.abort()
+
     def _tell_reader(self) -> None:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
+
+
+def _feed(protocol: asyncio.BaseProtocol, data: bytes) -> None:
+    """Let a protocol receive these bytes as if its transport had just read them."""
+    receiver = cast(asyncio.BufferedProtocol, protocol)
+    while data:
+        buffer = memoryview(receiver.get_buffer(len(data))).cast("B")
+        count = min(len(buffer), len(data))
+        buffer[:count] = data[:count]
+        receiver.buffer_updated(count)
+        data = data[count:]

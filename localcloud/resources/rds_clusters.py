@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 from moto.secretsmanager.models import secretsmanager_backends
 
 from localcloud import moto_aurora_seams
+from localcloud.aurora import cluster as aurora_cluster
+from localcloud.aurora.engines import ENGINES, Engine
 from localcloud.aurora.managed import AuroraService, Identity, ManagedCluster
-from localcloud.aurora.postgresql_cluster import PostgresqlCluster
 from localcloud.aurora.postgresql_programs import ProgramFailed
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
 from localcloud.resources.on_moto import gone_is_deleted, tag_list
@@ -24,10 +25,6 @@ from localcloud.resources.rds_records import (
     require_monitoring_role,
     tell_what_has_no_effect,
 )
-
-_ENGINES = {"aurora-postgresql": PostgresqlCluster}
-_DEFAULT_VERSION = "16.13"
-_DEFAULT_PORT = 5432
 
 # Recorded in moto, so that DescribeDBClusters shows them.
 _RECORDED = (
@@ -117,30 +114,30 @@ class Cluster(Handler):
         return name
 
 
-def _engine(given: Properties) -> type[PostgresqlCluster]:
+def _engine(given: Properties) -> Engine:
     engine = given.get("Engine", "")
-    if engine not in _ENGINES:
+    if engine not in ENGINES:
         raise ResourceFailed(
-            f"Engine {engine}: no real engine stands behind it in the local cloud yet; there is one for"
-            f" {', '.join(_ENGINES)}"
+            f"Engine {engine}: no real engine stands behind it in the local cloud; there is one for"
+            f" {', '.join(ENGINES)}"
         )
-    return _ENGINES[engine]
+    return ENGINES[engine]
 
 
 def _version(given: Properties) -> str:
-    return str(given.get("EngineVersion") or _DEFAULT_VERSION)
+    return str(given.get("EngineVersion") or _engine(given).default_version)
 
 
-def _major(given: Properties) -> int:
+def _release(given: Properties) -> str:
     version = _version(given)
-    major, _, _ = version.partition(".")
-    if not major.isdecimal():
+    release = _engine(given).release(version)
+    if release is None:
         raise ResourceFailed(f"Cannot find version {version} for {given['Engine']}")
-    return int(major)
+    return release
 
 
 def _port(given: Properties) -> int:
-    return int(given.get("Port") or _DEFAULT_PORT)
+    return int(given.get("Port") or _engine(given).default_port)
 
 
 def _record(request: Request, identifier: str, password: str) -> Any:
@@ -169,15 +166,16 @@ def _record(request: Request, identifier: str, password: str) -> Any:
 
 
 def _start(
-    request: Request, engine: type[PostgresqlCluster], identifier: str, password: str, resource_id: str
+    request: Request, engine: Engine, identifier: str, password: str, resource_id: str
 ) -> ManagedCluster:
     given, service = request.properties, AuroraService.of(request.cloud)
     parameters = cluster_parameters(request, given.get("DBClusterParameterGroupName"))
     directory = service.next_directory()
     try:
-        cluster = engine(
+        cluster = aurora_cluster.Cluster(
             directory,
-            major=_major(given),
+            engine=engine,
+            release=_release(given),
             master_user=given["MasterUsername"],
             master_password=password,
             database=given.get("DatabaseName"),
@@ -234,10 +232,10 @@ def _attributes(record: Any, managed: ManagedCluster) -> dict[str, str]:
 
 
 def _refuse_major_upgrade(given: Properties, managed: ManagedCluster) -> None:
-    if _major(given) != managed.cluster.major:
+    if _release(given) != managed.cluster.release:
         raise ResourceFailed(
             f"EngineVersion {_version(given)}: the local cloud upgrades no major version in place"
-            f" (running: {managed.cluster.major}); replace the cluster, or destroy and deploy anew"
+            f" (running: {managed.cluster.release}); replace the cluster, or destroy and deploy anew"
         )
 
 

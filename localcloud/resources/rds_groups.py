@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from moto.ec2.models import ec2_backends
 
+from localcloud.aurora.local_parameters import ParameterRefused
 from localcloud.aurora.managed import AuroraService, ManagedCluster
-from localcloud.aurora.postgresql_parameters import ParameterRefused, refuse_fixed
+from localcloud.aurora.postgresql_parameters import refuse_fixed
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
 from localcloud.resources.on_moto import OnMoto, gone_is_deleted, tag_list
 from localcloud.resources.rds_records import backend, tell_what_has_no_effect

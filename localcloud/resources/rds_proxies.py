@@ -11,6 +11,7 @@ from moto.ec2.models import ec2_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
 from localcloud.aurora import proxy as aurora_proxy
+from localcloud.aurora.engines import ENGINES, Engine
 from localcloud.aurora.managed import AuroraService, Identity, ManagedProxy
 from localcloud.aurora.proxy import ProxySettings, SecretUser
 from localcloud.authorization import services_acting
@@ -18,7 +19,6 @@ from localcloud.resources.base import Handler, Properties, Provisioned, Request,
 from localcloud.resources.on_moto import tag_list
 from localcloud.resources.rds_records import backend, flag
 
-_ENGINE_FAMILY = "POSTGRESQL"
 _log = logging.getLogger(__name__)
 
 
@@ -61,7 +61,7 @@ class Proxy(Handler):
         record.default_auth_scheme = given.get("DefaultAuthScheme", "NONE")
         managed = ManagedProxy(
             AuroraService.of(request.cloud),
-            aurora_proxy.Proxy(name, _settings(request)),
+            aurora_proxy.Proxy(name, _engine(given), _settings(request)),
             Identity(request.region, request.account, record.unique_id),
         )
         record.endpoint = managed.default_address
@@ -131,6 +131,12 @@ class ProxyTargetGroup(Handler):
         cluster = service.clusters.get(identifiers[0].lower())
         if cluster is None:
             raise ResourceFailed(f"DBCluster {identifiers[0]} not found.")
+        engine = service.proxies[given["DBProxyName"]].proxy.engine
+        if cluster.cluster.engine is not engine:
+            raise ResourceFailed(
+                f"The engine family {engine.family} of proxy {given['DBProxyName']} does not fit"
+                f" DB cluster {identifiers[0]} of engine {cluster.cluster.engine}"
+            )
         name = given["DBProxyName"]
         group = backend(request).db_proxies[name].proxy_target_groups["default"]
         group.targets.clear()
@@ -197,12 +203,17 @@ class ProxyEndpoint(Handler):
             proxy.remove_endpoint(current.physical_id)
 
 
+def _engine(given: Properties) -> Engine:
+    families = {engine.family: engine for engine in ENGINES.values()}
+    family = given["EngineFamily"]
+    if family not in families:
+        raise ResourceFailed(f"EngineFamily {family}: only {' and '.join(families)} have a real engine here")
+    return families[family]
+
+
 def _check(given: Properties) -> None:
     """Refuse what RDS refuses, and engines that nothing real stands behind."""
-    if given["EngineFamily"] != _ENGINE_FAMILY:
-        raise ResourceFailed(
-            f"EngineFamily {given['EngineFamily']}: only {_ENGINE_FAMILY} has a real engine here"
-        )
+    _engine(given)
     end_to_end = given.get("DefaultAuthScheme", "NONE") == "IAM_AUTH"
     if not given.get("Auth") and not end_to_end:
         raise ResourceFailed("Auth must be given unless DefaultAuthScheme is IAM_AUTH")

@@ -34,7 +34,7 @@ class SecretTargetAttachment(Handler):
         if cluster is None:
             raise ResourceFailed(f"DBCluster {given['TargetId']} not found.")
         details: dict[str, Any] = {
-            "engine": cluster.cluster.engine,
+            "engine": cluster.cluster.engine.secret_name,
             "host": cluster.writer_address,
             "port": cluster.port,
             "dbClusterIdentifier": cluster.identifier,

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from aurora.environment import DatabaseEnvironment
 from localcloud.aurora.certificates import CertificateAuthority
+from localcloud.aurora.database_server import DatabaseServer
 from localcloud.aurora.endpoint import Admission, Endpoints
-from localcloud.aurora.postgresql_protocol import Refused, Startup
-from localcloud.aurora.postgresql_server import PostgresqlServer
+from localcloud.aurora.engines import MYSQL, POSTGRESQL, Engine
+from localcloud.aurora.login import Login
+from localcloud.aurora.mysql_server import MysqlServer
 from localcloud.cloud import Cloud
 
 IAM_USERS = {"shop_application", "shop_read_only", "shop_loader"}
@@ -21,22 +23,27 @@ IAM_USERS = {"shop_application", "shop_read_only", "shop_loader"}
 class Door:
     """Leads to one server, over TLS only; who logs in by IAM has to bring a token made for this door."""
 
-    server: PostgresqlServer
+    server: DatabaseServer
+    engine: Engine
     address: str
 
-    def admit(self, startup: Startup, *, client_address: str, encrypted: bool) -> Admission:
-        if not encrypted:
-            raise Refused("28000", "TLS is required")
-        if startup.user not in IAM_USERS:
-            return Admission(self.server)
+    def choose(self) -> DatabaseServer:
+        return self.server
+
+    def admit(self, login: Login, chosen: DatabaseServer | None = None) -> Admission:
+        server, words = chosen or self.server, self.engine.words
+        if not login.encrypted:
+            raise words.needs_tls(login)
+        if login.user not in IAM_USERS:
+            return Admission(server)
 
         def check_token(token: str) -> None:
-            if not (token.startswith(f"{self.address}:") and f"DBUser={startup.user}&" in token):
-                raise Refused("28P01", "IAM authentication failed")
+            if not (token.startswith(f"{self.address}:") and f"DBUser={login.user}&" in token):
+                raise words.token_refused(login)
 
-        return Admission(self.server, check_token=check_token)
+        return Admission(server, check_token=check_token)
 
-    def servers(self) -> Sequence[PostgresqlServer]:
+    def servers(self) -> Sequence[DatabaseServer]:
         return [self.server]
 
 
@@ -53,10 +60,11 @@ class Context:
 class AuroraEndpoints:
     """Endpoints that can be pointed at other servers while they are open. Close it."""
 
-    def __init__(self, directory: Path, *, writer: PostgresqlServer, reader: PostgresqlServer) -> None:
+    def __init__(self, directory: Path, *, writer: DatabaseServer, reader: DatabaseServer) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
+        self.engine = MYSQL if isinstance(writer, MysqlServer) else POSTGRESQL
         self._cloud = Cloud(port=self.port, directory=directory)
         self._authority = CertificateAuthority.of(self._cloud)
         self.writer, self.reader = self._open(writer), self._open(reader)
@@ -69,7 +77,7 @@ class AuroraEndpoints:
     def variables(self, database: str) -> dict[str, str]:
         """What a function's environment says about a database behind these endpoints."""
         return {
-            "DATABASE_ENGINE": "postgresql",
+            "DATABASE_ENGINE": self.engine.family.lower(),
             "DATABASE_NAME": database,
             "DATABASE_PORT": str(self.port),
             "CLUSTER_ENDPOINT": self.writer.address,
@@ -88,8 +96,13 @@ class AuroraEndpoints:
     def close(self) -> None:
         self._cloud.shut_down()
 
-    def _open(self, server: PostgresqlServer) -> Door:
-        door = Door(server, self._cloud.addresses.allocate())
-        tls = self._authority.server_context(door.address)
-        Endpoints.of(self._cloud).listen(door.address, self.port, tls=tls, gate=door)
+    def _open(self, server: DatabaseServer) -> Door:
+        door = Door(server, self.engine, self._cloud.addresses.allocate())
+        Endpoints.of(self._cloud).listen(
+            door.address,
+            self.port,
+            tls=self._authority.server_context(door.address),
+            gate=door,
+            front=self.engine.front,
+        )
         return door

@@ -17,9 +17,10 @@ from moto.server import ThreadedMotoServer
 
 from localcloud import moto_aurora_seams
 from localcloud.aurora.certificates import CertificateAuthority
+from localcloud.aurora.cluster import Cluster
 from localcloud.aurora.endpoint import Endpoint, Endpoints, Gate
+from localcloud.aurora.engines import POSTGRESQL
 from localcloud.aurora.gates import ClusterGate, TokenCheck
-from localcloud.aurora.postgresql_cluster import PostgresqlCluster
 from localcloud.cloud import Cloud
 from localcloud.enforcements import EVERY, Enforcement
 from localcloud.iam.evaluation import Decision
@@ -41,11 +42,12 @@ def passable_directory() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def cluster(passable_directory: Path) -> Iterator[PostgresqlCluster]:
+def cluster(passable_directory: Path) -> Iterator[Cluster]:
     """A writer and a reader; `token_user` logs in by token, `password_user` by password."""
-    cluster = PostgresqlCluster(
+    cluster = Cluster(
         passable_directory / "shared",
-        major=MAJOR,
+        engine=POSTGRESQL,
+        release=str(MAJOR),
         master_user=MASTER,
         master_password=PASSWORD,
         database="shop",
@@ -138,7 +140,7 @@ class Opener:
         self._authority = authority
         self._open: list[Endpoint] = []
 
-    def cluster(self, cluster: PostgresqlCluster, *, readers: bool = False, iam: bool = True) -> Place:
+    def cluster(self, cluster: Cluster, *, readers: bool = False, iam: bool = True) -> Place:
         choose = (lambda: cluster.next_reader() or cluster.writer) if readers else (lambda: cluster.writer)
         return self.gate(lambda tokens: ClusterGate(cluster, choose, tokens, lambda: iam))
 
@@ -152,7 +154,9 @@ class Opener:
         gate: Gate = make_gate(
             TokenCheck(host, port, REGION, lambda user: user, key_of, lambda *_: Decision(allowed=True))
         )
-        endpoint = self._endpoints.listen(host, port, tls=self._authority.server_context(host), gate=gate)
+        endpoint = self._endpoints.listen(
+            host, port, tls=self._authority.server_context(host), gate=gate, front=POSTGRESQL.front
+        )
         self._open.append(endpoint)
         return Place(endpoint, host, port, self._authority)
 

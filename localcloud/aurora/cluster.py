@@ -1,21 +1,17 @@
-"""An Aurora PostgreSQL cluster: one writer, streaming readers, and data that outlive every instance."""
+"""An Aurora cluster: one writer, readers that follow it, and data that outlive every instance."""
 
 from __future__ import annotations
 
 import itertools
 import shutil
 import threading
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from psycopg2.sql import SQL, Identifier, Literal
-
-from localcloud.aurora.iam_membership import IamMembership
-from localcloud.aurora.postgresql_parameters import LocalParameters, forces_tls, localize
-from localcloud.aurora.postgresql_programs import Programs
-from localcloud.aurora.postgresql_server import PostgresqlServer
+from localcloud.aurora.database_server import DatabaseServer
+from localcloud.aurora.engines import Engine
+from localcloud.aurora.local_parameters import LocalParameters
 
 _CATCH_UP_SECONDS = 5.0
 
@@ -25,55 +21,52 @@ class Instance:
     """A name under which one server runs, and what is asked of it beside serving."""
 
     name: str
-    server: PostgresqlServer
+    server: DatabaseServer
     parameters: dict[str, str]
     promotion_tier: int
-    iam: IamMembership = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.iam = IamMembership(self.server)
 
 
-class PostgresqlCluster:
+class Cluster:
     """The data exist from the cluster's creation; the first instance serves them, further ones are readers.
 
     Safe to use from several threads.
     """
 
-    engine = "postgres"  # what a secret calls it
-    engine_family = "POSTGRESQL"
-
     def __init__(
         self,
         directory: Path,
         *,
-        major: int,
+        engine: Engine,
+        release: str,
         master_user: str,
         master_password: str,
         database: str | None,
         parameters: Mapping[str, str],
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.directory = directory
-        self.major = major
+        self.engine = engine
+        self.release = release
+        self.running_version = engine.running_version(release, tell)
         self.parameters = dict(parameters)
-        self._programs = Programs.find(major)
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
         self._instances: dict[str, Instance] = {}
         self._rounds = itertools.count()
-        self._primary = PostgresqlServer.initialize(
+        self._primary = engine.create(
             self._next_directory(),
-            major=major,
+            release=release,
             master_user=master_user,
             master_password=master_password,
             database=database,
             parameters=self._local_parameters({}).settings,
+            tell=tell,
         )
 
     @property
     def requires_tls(self) -> bool:
-        """Whether plaintext is refused, by rds.force_ssl."""
-        return forces_tls(self.parameters, major=self.major)
+        """Whether plaintext is refused, by a parameter."""
+        return self.engine.forces_tls(self.parameters, self.release)
 
     @property
     def writer(self) -> Instance | None:
@@ -111,7 +104,7 @@ class PostgresqlCluster:
                 self._primary.configure(settings)
                 return self._register(Instance(name, self._primary, own, promotion_tier))
             primary, directory = self._primary, self._next_directory()
-        reader = PostgresqlServer.clone(primary, directory, settings)
+        reader = self.engine.clone(primary, directory, settings)
         with self._lock:
             return self._register(Instance(name, reader, own, promotion_tier))
 
@@ -121,7 +114,6 @@ class PostgresqlCluster:
             instance = self._instances.pop(name, None)
             if instance is None:
                 return
-            instance.iam.close()
             if instance.server is self._primary and self._instances:
                 self._hand_over(min(self.instances, key=lambda one: one.promotion_tier))
             elif instance.server is not self._primary:
@@ -155,17 +147,13 @@ class PostgresqlCluster:
         """The role logs in with this password from now on."""
         with self._lock:
             self._primary.start()
-            self._primary.execute(
-                SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(user), Literal(password))
-            )
+            self._primary.change_password(user, password)
 
     def close(self) -> None:
         """No server runs, and no data are left."""
         with self._lock:
             for instance in self.readers:
                 instance.server.remove()
-            for instance in self.instances:
-                instance.iam.close()
             self._instances.clear()
             self._primary.remove()
             shutil.rmtree(self.directory, ignore_errors=True)
@@ -187,12 +175,12 @@ class PostgresqlCluster:
             _wait_for(reader.server, self._primary)
             reader.server.configure(self._settings_of(reader.server))
 
-    def _settings_of(self, server: PostgresqlServer) -> dict[str, str]:
+    def _settings_of(self, server: DatabaseServer) -> dict[str, str]:
         own = next((one.parameters for one in self.instances if one.server is server), {})
         return self._local_parameters(own).settings
 
     def _local_parameters(self, own: Mapping[str, str]) -> LocalParameters:
-        return localize({**self.parameters, **own}, self._programs)
+        return self.engine.localize({**self.parameters, **own}, self.release)
 
     def _register(self, instance: Instance) -> Instance:
         self._instances[instance.name] = instance
@@ -202,17 +190,7 @@ class PostgresqlCluster:
         return self.directory / f"server-{next(self._numbers)}"
 
 
-def _wait_for(reader: PostgresqlServer, writer: PostgresqlServer) -> None:
+def _wait_for(reader: DatabaseServer, writer: DatabaseServer) -> None:
     """The reader has what the writer has committed, or cannot go on without a restart, or time is up."""
-    if not (reader.is_running and writer.is_running):
-        return
-    position = writer.execute("SELECT pg_current_wal_flush_lsn()")
-    deadline = time.monotonic() + _CATCH_UP_SECONDS
-    while time.monotonic() < deadline:
-        state = reader.execute(
-            "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn OR pg_get_wal_replay_pause_state() = 'paused'",
-            [position],
-        )
-        if state == "t":
-            return
-        time.sleep(0.02)
+    if reader.is_running and writer.is_running:
+        reader.catch_up(writer, timeout_seconds=_CATCH_UP_SECONDS)
