@@ -107,6 +107,13 @@ class MysqlSession:
         """Whether the driver has given the connection up."""
         return not self.connection.open
 
+    def fileno(self) -> int:
+        """As the driver has it; DatabaseError where there is none any more."""
+        used = getattr(self.connection, "_sock", None)
+        if used is None:
+            raise DatabaseError("the connection is closed", remedy=Remedy.RECONNECT)
+        return int(used.fileno())
+
     def rows(self, statement: str, parameters: Parameters = ()) -> list[Row]:
         """Send one statement, with its parameters as literals."""
         with _errors_told(), self.connection.cursor() as cursor:

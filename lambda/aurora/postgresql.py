@@ -96,6 +96,11 @@ class PostgresqlSession:
         """Whether libpq has given the connection up."""
         return bool(self.connection.closed)
 
+    def fileno(self) -> int:
+        """As libpq has it; DatabaseError where there is none any more."""
+        with _errors_told():
+            return self.connection.fileno()
+
     def rows(self, statement: str, parameters: Parameters = ()) -> list[Row]:
         """Send one statement, with its parameters as literals."""
         with _errors_told(), self.connection.cursor() as cursor:

@@ -33,6 +33,9 @@ class Session(Protocol):
     def closed(self) -> bool:
         """Whether this side has ended the session, or knows that it is lost."""
 
+    def fileno(self) -> int:
+        """Return the descriptor of the connection's socket."""
+
     def rows(self, statement: str, parameters: Parameters = ()) -> list[Row]:
         """Run one statement and return its rows, none where it has no result."""
 

@@ -1,5 +1,6 @@
 """Orders: placed, cancelled and read over a connection; what is refused is a type that says why."""
 
+from orders.client import OrderClient, OutcomeUnknown
 from orders.order import Order, OrderLine, PlacedOrder, WantedLine
 from orders.refusals import (
     InvalidOrder,
@@ -17,9 +18,11 @@ __all__ = [
     "InvalidOrder",
     "NotCancellable",
     "Order",
+    "OrderClient",
     "OrderLine",
     "OrderRefused",
     "OutOfStock",
+    "OutcomeUnknown",
     "PlacedOrder",
     "Shortage",
     "TokenReused",
