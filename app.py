@@ -1,4 +1,4 @@
-"""Synthesize one deployment: cdk synth -c deployment=dev [-c name=pr-42] [-c seed_file=…|seed_lines=…]."""
+"""Synthesize one deployment: cdk synth -c deployment=dev [-c engine=mysql] [-c name=…] [-c seed_lines=…]."""
 
 import gc
 import sys
@@ -13,7 +13,7 @@ from stacks.database import DatabaseStack
 from stacks.network import NetworkStack
 from stacks.schema import SchemaStack
 from stacks.settings import Deployment
-from stacks.validation import SettingsError, choose
+from stacks.validation import CONTEXT, SettingsError, choose
 
 
 def wire(app: cdk.App, deployment: Deployment, asset: LambdaAsset) -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     """Synthesize the deployment that the CLI's context asks for, or say all that is wrong with it."""
     app = cdk.App(stack_traces=False, context={"aws:cdk:disable-creation-stack-traces": True})  # ADR 0007
     try:
-        deployment = choose(*map(app.node.try_get_context, ("deployment", "name", "seed_file", "seed_lines")))
+        deployment = choose(**{key: app.node.try_get_context(key) for key in CONTEXT})
         asset = LambdaAsset.with_wheels(Platform.named(deployment.functions.platform))
     except (SettingsError, AssetError) as error:
         sys.exit(str(error))

@@ -52,7 +52,7 @@ def aurora_cluster(
             f"ClusterParameters{family}",
             engine=cluster_engine,
             description=f"Cluster of shop-{deployment.name}",
-            parameters=engine.cluster_parameters,
+            parameters=engine.cluster_parameters(settings.engine_version),
         ),
         credentials=rds.Credentials.from_secret(admin_secret),
         default_database_name=settings.database_name,
@@ -74,6 +74,7 @@ def aurora_cluster(
                 description=f"Cluster of shop-{deployment.name}",
             )
         ],
+        backtrack_window=cdk.Duration.hours(settings.backtrack_hours) if settings.backtrack_hours else None,
         backup=rds.BackupProps(retention=cdk.Duration.days(settings.backup_retention_days)),
         copy_tags_to_snapshot=True,
         cloudwatch_logs_exports=list(engine.log_exports),

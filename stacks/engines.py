@@ -21,19 +21,36 @@ class Engine:
     """What settings and the functions' environment call it."""
     major_versions: Mapping[str, str]
     """Every version that a deployment may choose, with the major version that decides its parameters."""
+    default_version: str
+    default_port: int
     well_known_port: int
     """The port that scanners try first, so that no deployment may take it (Security Hub RDS.23)."""
+    longest_master_user: int
+    longest_database_name: int
     reserved_users: frozenset[str]
     """Names that Aurora keeps for itself, or that every attacker tries first (Security Hub RDS.24)."""
+    reserved_user_prefixes: tuple[str, ...]
     reserved_databases: frozenset[str]
     log_exports: tuple[str, ...]
-    cluster_parameters: Mapping[str, str]
     instance_parameters: Mapping[str, str]
+    _cluster_parameters: Mapping[str, str]
     _cluster_engine: Callable[[str, str], rds.IClusterEngine] = field(repr=False)
+    _cluster_parameters_of_majors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What only some major versions know, or need to be told."""
+    default_backtrack_hours: int = 0
+    longest_backtrack_hours: int = 0
+    """0: Aurora cannot rewind a cluster of this engine."""
 
     def cluster_engine(self, version: str) -> rds.IClusterEngine:
         """Return the CDK's view of this engine in `version`."""
         return self._cluster_engine(version, self.major_versions[version])
+
+    def cluster_parameters(self, version: str) -> dict[str, str]:
+        """Return the parameters that all instances of a cluster share."""
+        return {
+            **self._cluster_parameters,
+            **self._cluster_parameters_of_majors.get(self.major_versions[version], {}),
+        }
 
     def family(self, version: str) -> str:
         """Return the parameter-group family, for construct ids: a new family has to be a new group.
@@ -52,15 +69,30 @@ def _aurora_postgresql(version: str, major: str) -> rds.IClusterEngine:
     )
 
 
+def _aurora_mysql(version: str, major: str) -> rds.IClusterEngine:
+    from aws_cdk import aws_rds as rds  # noqa: PLC0415 -- see the module's docstring
+
+    # The major version is said each time: without it the CDK takes the parameters of MySQL 5.7, silently.
+    return rds.DatabaseClusterEngine.aurora_mysql(version=rds.AuroraMysqlEngineVersion.of(version, major))
+
+
+_OF_AURORA = frozenset({"admin", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "root"})
+"""Users that both engines keep, or that everybody knows."""
+
 ENGINES: Mapping[str, Engine] = {
     "postgresql": Engine(
         name="postgresql",
         major_versions={"16.11": "16", "16.13": "16", "17.7": "17", "17.9": "17"},
+        default_version="16.13",
+        default_port=15432,
         well_known_port=5432,
-        reserved_users=frozenset({"admin", "postgres", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "root"}),
+        longest_master_user=63,
+        longest_database_name=63,
+        reserved_users=_OF_AURORA | {"postgres"},
+        reserved_user_prefixes=("pg_", "rds"),
         reserved_databases=frozenset({"postgres", "rdsadmin", "template0", "template1"}),
         log_exports=("postgresql",),
-        cluster_parameters={
+        _cluster_parameters={
             "rds.force_ssl": "1",
             "password_encryption": "scram-sha-256",
             "shared_preload_libraries": "pg_stat_statements",
@@ -71,5 +103,58 @@ ENGINES: Mapping[str, Engine] = {
             "idle_in_transaction_session_timeout": "60000",  # ms: a forgotten transaction holds locks
         },
         _cluster_engine=_aurora_postgresql,
+    ),
+    "mysql": Engine(
+        name="mysql",
+        major_versions={
+            "8.0.mysql_aurora.3.10.5": "8.0",  # 3.10 has long-term support
+            "8.0.mysql_aurora.3.10.6": "8.0",
+            "8.0.mysql_aurora.3.12.0": "8.0",
+            "8.0.mysql_aurora.3.13.0": "8.0",
+            "8.4.mysql_aurora.8.4.7": "8.4",
+            "8.4.mysql_aurora.8.4.8": "8.4",
+        },
+        default_version="8.0.mysql_aurora.3.12.0",
+        default_port=13306,
+        well_known_port=3306,
+        longest_master_user=16,
+        longest_database_name=64,
+        reserved_users=_OF_AURORA | {"event_scheduler", "mysql"},
+        reserved_user_prefixes=("mysql_", "rds"),
+        reserved_databases=frozenset(
+            {"information_schema", "innodb", "mysql", "performance_schema", "sys", "tmp"}
+        ),
+        log_exports=("audit", "error", "slowquery"),
+        _cluster_parameters={
+            "require_secure_transport": "ON",
+            "server_audit_logging": "1",
+            # Who came or was refused, what changed the schema, what changed users and rights. No queries:
+            # their values are the customers', and their number would be the bill.
+            "server_audit_events": "CONNECT,QUERY_DCL,QUERY_DDL",
+            "character_set_server": "utf8mb4",
+            "collation_server": "utf8mb4_0900_bin",  # 85123A and 85123a are two articles, as in PostgreSQL
+            "time_zone": "UTC",
+            "innodb_print_all_deadlocks": "1",  # into the error log, which is exported
+            "innodb_rollback_on_timeout": "1",  # 1205 would leave what the transaction did before it
+        },
+        _cluster_parameters_of_majors={
+            "8.0": {"tls_version": "TLSv1.2,TLSv1.3"},  # 8.4 has no older ones
+        },
+        instance_parameters={
+            "slow_query_log": "1",
+            "long_query_time": "1",  # s: what takes longer than this is worth a line
+            "log_output": "FILE",  # a table is what RDS would have it, and cannot be exported
+            "innodb_lock_wait_timeout": "10",  # s: then an order is rolled back whole, and tried again
+            "lock_wait_timeout": "60",  # s: a year by default, for DDL and for all that queues up behind it
+            "interactive_timeout": "3600",  # s: Aurora takes the shorter of the two for every session
+            "wait_timeout": "3600",  # s: the nearest that MySQL has to a limit for forgotten transactions
+            "local_infile": "1",  # the loader streams by LOAD DATA LOCAL
+            # The owner of triggers and functions has no SUPER; where somebody turns a binary log on for
+            # replication, MySQL would refuse to create them.
+            "log_bin_trust_function_creators": "1",
+        },
+        _cluster_engine=_aurora_mysql,
+        default_backtrack_hours=24,
+        longest_backtrack_hours=72,
     ),
 }

@@ -20,3 +20,9 @@ S3_PREFIX_LISTS: Mapping[str, str] = {
 
 For another region: aws ec2 describe-managed-prefix-lists --filters Name=prefix-list-name,Values='*s3'
 """
+
+WITHOUT_BACKTRACK = frozenset({"eu-north-1"})
+"""Of these, the regions where Aurora cannot rewind a cluster.
+
+https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Concepts.Aurora_Fea_Regions_DB-eng.Feature.Backtrack.html
+"""

@@ -6,9 +6,13 @@ Nothing here imports aws_cdk, so that a wrong setting is refused at once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+from stacks.engines import ENGINES
+
+POSTGRESQL = ENGINES["postgresql"]
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,9 @@ class DatabaseSettings:
     """The cluster, its credentials and its proxy."""
 
     capacity: ServerlessV2 | Instances
-    engine: str = "postgresql"
-    engine_version: str = "16.13"
-    port: int = 15432
+    engine: str = POSTGRESQL.name
+    engine_version: str = POSTGRESQL.default_version
+    port: int = POSTGRESQL.default_port
     database_name: str = "shop"
     master_user: str = "shop_admin"
     reader_count: int = 1
@@ -52,6 +56,8 @@ class DatabaseSettings:
     """An RDS Proxy with its default and its read-only endpoint; without it, functions use the cluster's."""
     auto_minor_version_upgrade: bool = True
     backup_retention_days: int = 7
+    backtrack_hours: int = POSTGRESQL.default_backtrack_hours
+    """How far the cluster can be rewound in place; 0: never, not even later. Aurora MySQL only."""
     rotation_days: int = 30
     deletion_protection: bool = False
     log_retention_days: int = 30
@@ -125,24 +131,40 @@ class Deployment:
         return f"/shop/{self.name}/{path}"
 
 
+def on_engine(deployment: Deployment, name: str) -> Deployment:
+    """Return the deployment with another engine, and with all that follows from it."""
+    engine = ENGINES[name]
+    database = replace(
+        deployment.database,
+        engine=engine.name,
+        engine_version=engine.default_version,
+        port=engine.default_port,
+        backtrack_hours=engine.default_backtrack_hours,
+    )
+    return replace(deployment, database=database)
+
+
 def _zones(region: str) -> tuple[str, ...]:
     return tuple(region + letter for letter in "abc")
 
 
-DEPLOYMENTS: Mapping[str, Deployment] = {
-    "local": Deployment(
-        name="local",
+def _local(name: str, *, cidr: str) -> Deployment:
+    return Deployment(
+        name=name,
         region="us-east-1",
-        network=NetworkSettings(
-            cidr="10.10.0.0/16", availability_zones=_zones("us-east-1"), flow_log_retention_days=1
-        ),
+        network=NetworkSettings(cidr=cidr, availability_zones=_zones("us-east-1"), flow_log_retention_days=1),
         database=DatabaseSettings(
             capacity=ServerlessV2(min_capacity_acu=0.5, max_capacity_acu=1),
             backup_retention_days=1,
             log_retention_days=1,
         ),
         functions=FunctionSettings(platform="host", certificate_authorities="system", log_retention_days=1),
-    ),
+    )
+
+
+DEPLOYMENTS: Mapping[str, Deployment] = {
+    "local": _local("local", cidr="10.10.0.0/16"),
+    "local-mysql": on_engine(_local("local-mysql", cidr="10.11.0.0/16"), "mysql"),
     "dev": Deployment(
         name="dev",
         region="us-east-1",
@@ -181,3 +203,12 @@ DEPLOYMENTS: Mapping[str, Deployment] = {
     ),
 }
 """The deployments there are; "ephemeral" is a pattern for any number of them, each with its `-c name=`."""
+
+
+def kind_on(kind: str, engine: str) -> str:
+    """Return the kind of deployment that stands for another on an engine: `local-mysql` for `local` on MySQL.
+
+    The others have one database each, whatever its engine, so that theirs is the kind itself.
+    """
+    own = f"{kind}-{engine}"
+    return own if own in DEPLOYMENTS else kind

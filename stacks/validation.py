@@ -12,19 +12,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from stacks.engines import ENGINES, Engine
-from stacks.regions import S3_PREFIX_LISTS
+from stacks.regions import S3_PREFIX_LISTS, WITHOUT_BACKTRACK
 from stacks.settings import (
     DEPLOYMENTS,
+    POSTGRESQL,
     DatabaseSettings,
     Deployment,
     FunctionSettings,
     Instances,
     NetworkSettings,
     ServerlessV2,
+    kind_on,
+    on_engine,
 )
 
 LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1827, 3653)
 """The retentions that CloudWatch Logs offers and this project uses."""
+CONTEXT = ("deployment", "engine", "name", "seed_file", "seed_lines")
+"""What `cdk -c` may choose by; choose() takes them by these names."""
 SCHEMA = Path(__file__).resolve().parent.parent / "schema"
 MOST_SEED_LINES = 1_100_000  # what a function loads in time also on a small cluster
 _DIGITS = r"[0-9]{1,9}"
@@ -40,16 +45,26 @@ class SettingsError(Exception):
 
 
 def choose(
-    deployment: object = None, name: object = None, seed_file: object = None, seed_lines: object = None
+    deployment: object = None,
+    name: object = None,
+    seed_file: object = None,
+    seed_lines: object = None,
+    engine: object = None,
 ) -> Deployment:
     """Return the deployment that the context asks for; values are what `cdk -c` or cdk.json may carry.
 
     Raises SettingsError with all problems.
     """
     deployment = "dev" if deployment is None else deployment
-    problems = [*_of_choice(deployment, name, seed_file), *_of_seed_choice(seed_file, seed_lines)]
+    problems = [
+        *_of_choice(deployment, name, seed_file),
+        *_of_seed_choice(seed_file, seed_lines),
+        *_of_engine_choice(deployment, engine),
+    ]
     if isinstance(deployment, str) and deployment in DEPLOYMENTS:
         chosen = DEPLOYMENTS[deployment]
+        if isinstance(engine, str) and engine in ENGINES:
+            chosen = _with_engine(deployment, engine)
         if deployment == "ephemeral" and isinstance(name, str) and name:
             chosen = replace(chosen, name=name)
         if isinstance(seed_file, str) and seed_file:
@@ -71,6 +86,7 @@ def validate(deployment: Deployment) -> list[str]:
         *_of_network(deployment.network),
         *_of_neighbours(deployment),
         *_of_database(deployment.database),
+        *_of_backtrack(deployment),
         *_of_functions(deployment.functions),
         *_of_protection(deployment),
         *_of_seed_file(deployment.seed_file),
@@ -89,6 +105,11 @@ def migration_problems(directory: Path) -> list[str]:
         for version, names in claimed.items()
         if len(names) > 1
     ]
+
+
+def _with_engine(kind: str, engine: str) -> Deployment:
+    chosen = DEPLOYMENTS[kind_on(kind, engine)]
+    return chosen if chosen.database.engine == engine else on_engine(chosen, engine)
 
 
 def _of_choice(deployment: object, name: object, seed_file: object) -> Iterator[str]:
@@ -113,6 +134,20 @@ def _of_seed_choice(seed_file: object, seed_lines: object) -> Iterator[str]:
             f"seed_lines={seed_lines!r}: expected 0 to {MOST_SEED_LINES}; for more, deploy with 0 and load"
             " the rest with python -m seed_data --generate"
         )
+
+
+def _of_engine_choice(deployment: object, engine: object) -> Iterator[str]:
+    if engine is None:
+        return
+    if not isinstance(engine, str) or engine not in ENGINES:
+        yield f"engine={engine!r} is not known; choose one of {', '.join(ENGINES)}"
+    elif isinstance(deployment, str) and deployment in DEPLOYMENTS:
+        own = DEPLOYMENTS[deployment].database.engine
+        if own != engine and deployment.endswith(f"-{own}"):
+            yield (
+                f"engine={engine} with deployment={deployment}: that one is for {own}; "
+                f"choose deployment={deployment.removesuffix(f'-{own}')}"
+            )
 
 
 def _of_ephemeral_name(name: object) -> Iterator[str]:
@@ -213,10 +248,11 @@ def _of_database(database: DatabaseSettings) -> Iterator[str]:
     else:
         yield f"engine={database.engine} is not known; choose one of {', '.join(ENGINES)}"
     well_known = [engine.well_known_port for engine in ENGINES.values()]
+    example = (engine or POSTGRESQL).default_port
     if not 1150 <= database.port <= 65535:
-        yield f"port={database.port} is outside 1150 to 65535, Aurora's range; choose for example 15432"
+        yield f"port={database.port} is outside 1150 to 65535, Aurora's range; choose for example {example}"
     if database.port in well_known:
-        yield f"port={database.port} is what scanners try first (Security Hub RDS.23); choose such as 15432"
+        yield f"port={database.port} is what scanners try first (Security Hub RDS.23); choose say {example}"
     if isinstance(database.capacity, ServerlessV2):
         yield from _of_serverless(database.capacity, proxy=database.proxy)
     else:
@@ -241,19 +277,45 @@ def _of_engine(database: DatabaseSettings, engine: Engine) -> Iterator[str]:
             f"engine_version={database.engine_version} of {engine.name} is not known; choose one of "
             f"{', '.join(engine.major_versions)} or add it to stacks/engines.py"
         )
-    for what, value in (("master_user", database.master_user), ("database_name", database.database_name)):
-        if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", value):
+    for what, value, longest in (
+        ("master_user", database.master_user, engine.longest_master_user),
+        ("database_name", database.database_name, engine.longest_database_name),
+    ):
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", value) or len(value) > longest:
             yield (
-                f"{what}={value!r}: up to 63 lower-case letters, digits and underscores, beginning with a "
-                "letter; rename it"
+                f"{what}={value!r}: up to {longest} lower-case letters, digits and underscores, beginning "
+                "with a letter; rename it"
             )
-    if database.master_user in engine.reserved_users or database.master_user.startswith(("pg_", "rds")):
+    user = database.master_user
+    if user in engine.reserved_users or user.startswith(engine.reserved_user_prefixes):
         yield (
             f"master_user={database.master_user} is reserved, or the first that an attacker tries "
             "(Security Hub RDS.24); choose a name such as shop_admin"
         )
     if database.database_name in engine.reserved_databases:
         yield f"database_name={database.database_name} is {engine.name}'s own; choose a name such as shop"
+
+
+def _of_backtrack(deployment: Deployment) -> Iterator[str]:
+    hours, engine = deployment.database.backtrack_hours, ENGINES.get(deployment.database.engine)
+    if engine is None or hours == 0:
+        return
+    if not engine.longest_backtrack_hours:
+        rewound = [other.name for other in ENGINES.values() if other.longest_backtrack_hours]
+        yield (
+            f"backtrack_hours={hours} with engine={engine.name}: Aurora rewinds clusters of "
+            f"{', '.join(rewound)} only; set backtrack_hours=0 (backups restore to any second on both)"
+        )
+    elif not 0 <= hours <= engine.longest_backtrack_hours:
+        yield (
+            f"backtrack_hours={hours} is outside 0 to {engine.longest_backtrack_hours}, Aurora's limit; "
+            "choose for example 24"
+        )
+    if deployment.region in WITHOUT_BACKTRACK:
+        yield (
+            f"backtrack_hours={hours} in region={deployment.region}: Aurora rewinds no cluster there; "
+            "set backtrack_hours=0"
+        )
 
 
 def _of_serverless(capacity: ServerlessV2, *, proxy: bool) -> Iterator[str]:

@@ -12,6 +12,7 @@ import aws_cdk as cdk
 
 from app import wire
 from stacks.assets import LambdaAsset, Platform
+from stacks.engines import ENGINES, Engine
 from stacks.settings import Deployment
 
 PROJECT = Path(__file__).parents[2]
@@ -39,6 +40,12 @@ class Synthesized:
             assert not resources.keys() & template["Resources"].keys()
             resources |= _with_imports_resolved(template["Resources"], exported)
         return resources
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine of the deployment's cluster."""
+        _, cluster = self.the_one("AWS::RDS::DBCluster")
+        return ENGINES[cluster["Engine"].removeprefix("aurora-")]
 
     def of_type(self, resource_type: str) -> dict[str, dict[str, Any]]:
         """Return the properties of all resources of a type by logical id; there has to be one."""

@@ -21,7 +21,10 @@ def run_app(output, **context):
 def test_a_wrong_deployment_ends_with_all_problems_and_no_traceback(tmp_path):
     result = run_app(tmp_path / "out", deployment="prod", name=7, seed_file="lines.xlsx")
     assert result.returncode == 1
-    assert "deployment='prod' is not known; choose one of local, dev, ephemeral, production" in result.stderr
+    assert (
+        "deployment='prod' is not known; choose one of local, local-mysql, dev, ephemeral, production"
+        in result.stderr
+    )
     assert "name=7: text is expected" in result.stderr
     assert "Traceback" not in result.stderr
     assert not list((tmp_path / "out").glob("*.template.json"))
@@ -32,6 +35,14 @@ def test_a_wrong_name_and_a_wrong_seed_file_are_told_together(tmp_path):
     assert result.returncode == 1
     assert "name='PR_42'" in result.stderr
     assert "lines.xlsx: the loader reads .csv and .csv.gz" in result.stderr
+
+
+def test_a_deployment_may_choose_its_engine(tmp_path):
+    result = run_app(tmp_path / "out", deployment="dev", engine="mysql")
+    assert result.returncode == 0, result.stderr
+    template = json.loads((tmp_path / "out" / "Database.template.json").read_text())
+    (cluster,) = [r for r in template["Resources"].values() if r["Type"] == "AWS::RDS::DBCluster"]
+    assert cluster["Properties"]["Engine"] == "aurora-mysql"
 
 
 def test_app_py_stays_a_diagram():

@@ -51,8 +51,11 @@ def test_what_does_not_run_does_not_change_the_digest(project):
     assert digest(project) == before
 
 
-@pytest.mark.parametrize("changed", ["lambda/orders/new.py", "schema/postgresql/V9999__new.sql"])
+@pytest.mark.parametrize(
+    "changed", ["lambda/orders/new.py", "schema/postgresql/V9999__new.sql", "schema/mysql/V9999__new.sql"]
+)
 def test_a_new_source_changes_the_digest(project, changed):
+    (project / changed).parent.mkdir(exist_ok=True)
     before = digest(project)
     (project / changed).write_text("new")
     assert digest(project) != before
@@ -149,7 +152,9 @@ def test_every_handler_of_the_host_s_asset_can_be_imported(tmp_path):
     """The asset for this machine is what the local cloud runs; it has to be complete but for boto3."""
     LambdaAsset(Platform.of_host()).build(tmp_path)
     for package in ("apply_schema", "seed_data", "smoke_test", "rotate_secret"):
-        code = f"import {package}.handler as h, psycopg2; print(psycopg2.__file__); h.on_event"
+        code = (
+            f"import {package}.handler as h, psycopg2, pymysql as p; print(psycopg2.__file__); h.on_event, p"
+        )
         result = subprocess.run(
             [sys.executable, "-c", code],
             cwd=tmp_path,

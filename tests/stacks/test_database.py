@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from stacks.settings import DEPLOYMENTS, ServerlessV2
+from stacks.settings import ServerlessV2
+from tests.stacks.conftest import chosen
 from tests.stacks.synthesized import as_list, referred, synthesize
+
+TLS_REQUIRED = {"postgresql": ("rds.force_ssl", "1"), "mysql": ("require_secure_transport", "ON")}
+LOG_EXPORTS = {"postgresql": ["postgresql"], "mysql": ["audit", "error", "slowquery"]}
+NEWER = {"postgresql": "17.9", "mysql": "8.4.mysql_aurora.8.4.7"}
 
 
 def cluster_of(synthesized):
@@ -87,9 +92,10 @@ def test_no_instance_is_public(synthesized):
 
 
 def test_connections_without_tls_are_refused(synthesized):
-    _, parameters = synthesized.the_one("AWS::RDS::DBClusterParameterGroup")
+    _, group = synthesized.the_one("AWS::RDS::DBClusterParameterGroup")
     _, proxy = synthesized.the_one("AWS::RDS::DBProxy")
-    assert parameters["Parameters"]["rds.force_ssl"] == "1"
+    name, value = TLS_REQUIRED[synthesized.engine.name]
+    assert group["Parameters"][name] == value
     assert proxy["RequireTLS"] is True
 
 
@@ -101,10 +107,10 @@ def test_cluster_and_instances_use_our_parameter_groups(synthesized):
         assert referred(instance["DBParameterGroupName"]) == {instance_group}
 
 
-def test_a_new_major_version_gets_new_parameter_groups():
+def test_a_new_major_version_gets_new_parameter_groups(engine):
     """A group cannot change its family in place, so the family is part of its logical id."""
-    dev = DEPLOYMENTS["dev"]
-    newer = replace(dev, database=replace(dev.database, engine_version="17.9"))
+    dev = chosen("dev", engine)
+    newer = replace(dev, database=replace(dev.database, engine_version=NEWER[engine]))
     for resource_type in ("AWS::RDS::DBClusterParameterGroup", "AWS::RDS::DBParameterGroup"):
         ids = {synthesize(deployment).the_one(resource_type)[0] for deployment in (dev, newer)}
         assert len(ids) == 2
@@ -182,10 +188,12 @@ def test_what_rds_logs_goes_to_a_group_that_was_there_before_it(synthesized):
     """RDS would make the group itself, without retention, and leave it behind."""
     cluster_id, cluster = synthesized.the_one("AWS::RDS::DBCluster")
     groups = synthesized.of_type("AWS::Logs::LogGroup")
-    assert cluster["EnableCloudwatchLogsExports"] == ["postgresql"]
-    expected = f"/aws/rds/cluster/{cluster['DBClusterIdentifier']}/postgresql"
-    (group_id,) = [i for i, group in groups.items() if group.get("LogGroupName") == expected]
-    assert group_id in as_list(synthesized.resources[cluster_id]["DependsOn"])
+    exported = cluster["EnableCloudwatchLogsExports"]
+    assert exported == LOG_EXPORTS[synthesized.engine.name]
+    for kind in exported:
+        expected = f"/aws/rds/cluster/{cluster['DBClusterIdentifier']}/{kind}"
+        (group_id,) = [i for i, group in groups.items() if group.get("LogGroupName") == expected]
+        assert group_id in as_list(synthesized.resources[cluster_id]["DependsOn"])
 
 
 def test_minor_upgrades_and_tags_on_snapshots_are_decided_not_left_to_defaults(synthesized):
@@ -196,8 +204,19 @@ def test_minor_upgrades_and_tags_on_snapshots_are_decided_not_left_to_defaults(s
         assert instance["AutoMinorVersionUpgrade"] is True
 
 
-def test_without_a_proxy_functions_use_the_cluster_and_may_log_in_there():
-    dev = DEPLOYMENTS["dev"]
+def test_a_cluster_can_be_rewound_where_its_engine_can(synthesized):
+    """Only from its creation on, so that it is decided from the first (Security Hub RDS.14)."""
+    window_seconds = cluster_of(synthesized).get("BacktrackWindow")
+    assert window_seconds == {"postgresql": None, "mysql": 24 * 3600}[synthesized.engine.name]
+
+
+def test_the_proxy_speaks_the_engine_s_protocol(synthesized):
+    _, proxy = synthesized.the_one("AWS::RDS::DBProxy")
+    assert proxy["EngineFamily"] == synthesized.engine.name.upper()
+
+
+def test_without_a_proxy_functions_use_the_cluster_and_may_log_in_there(engine):
+    dev = chosen("dev", engine)
     database = replace(dev.database, proxy=False, capacity=ServerlessV2(0, 2))
     synthesized = synthesize(replace(dev, database=database))
     assert not synthesized.has_type("AWS::RDS::DBProxy")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from stacks.engines import ENGINES
 from stacks.settings import DEPLOYMENTS
 from stacks.validation import choose
-from tests.stacks.conftest import of_kind
+from tests.stacks.conftest import KINDS, of_kind
 from tests.stacks.synthesized import referred, synthesize
 
 OUTPUTS = {
@@ -111,14 +112,41 @@ def test_what_holds_data_keeps_its_logical_id(synthesized):
     assert {"ClusterWriterA91BB273", "ClusterReader16376AFD4"} <= set(instances)
 
 
-def test_every_deployment_has_the_same_resources_but_for_its_readers():
-    def ids(kind):
-        found = {
-            i for i in of_kind(kind).resources if not re.match("ClusterReader[2-9]|SmokeTestResource", i)
-        }
-        return {re.sub("[0-9a-f]{64}", "", i) for i in found}
+def logical_ids(kind, engine):
+    found = {
+        i for i in of_kind(kind, engine).resources if not re.match("ClusterReader[2-9]|SmokeTestResource", i)
+    }
+    return {re.sub("[0-9a-f]{64}", "", i) for i in found}
 
-    assert ids("local") == ids("dev") == ids("ephemeral") == ids("production")
+
+def test_every_deployment_has_the_same_resources_but_for_its_readers(engine):
+    dev = logical_ids("dev", engine)
+    assert all(logical_ids(kind, engine) == dev for kind in KINDS)
+
+
+def test_an_engine_decides_on_parameter_groups_and_logs_and_on_no_other_resource():
+    one, other = (of_kind("dev", engine).resources for engine in ENGINES)
+    types = {(one | other)[logical_id]["Type"] for logical_id in one.keys() ^ other.keys()}
+    assert types == {
+        "AWS::RDS::DBClusterParameterGroup",  # whose family, and
+        "AWS::RDS::DBParameterGroup",
+        "AWS::EC2::SecurityGroupEgress",  # whose port is part of the id
+        "AWS::EC2::SecurityGroupIngress",
+        "AWS::Logs::LogGroup",
+        "Custom::SmokeTest",  # whose id is a digest of all that it proves
+    }
+
+
+def test_another_engine_under_the_name_of_a_database_cannot_take_its_place():
+    """CloudFormation would make the new cluster first, and its name is taken; so the data stay."""
+    clusters = [of_kind("dev", engine).the_one("AWS::RDS::DBCluster") for engine in ENGINES]
+    names = {cluster["DBClusterIdentifier"] for _, cluster in clusters}
+    assert (names, {logical_id for logical_id, _ in clusters}) == ({"shop-dev"}, {"ClusterEB0386A7"})
+
+
+def test_both_local_deployments_fit_into_one_cloud():
+    names = [physical_names(of_kind("local", engine)) for engine in ENGINES]
+    assert not names[0] & names[1]
 
 
 def test_more_readers_change_nothing_about_those_that_are_there():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from stacks.assets import LambdaAsset, Platform
-from stacks.settings import DEPLOYMENTS
+from stacks.engines import ENGINES
+from stacks.settings import DEPLOYMENTS, Deployment
+from tests.stacks.conftest import chosen
 from tests.stacks.synthesized import PROJECT, as_list, referred, synthesize
 
 
@@ -54,36 +56,58 @@ def test_each_custom_resource_is_answered_by_the_framework_around_its_function(s
         assert "VpcConfig" not in framework  # from isolated subnets it could not answer CloudFormation
 
 
+@dataclass(frozen=True)
+class Project:
+    """A small project of its own, whose contents a test may change, and its deployment on one engine."""
+
+    directory: Path
+    deployment: Deployment
+
+    @property
+    def migrations(self) -> Path:
+        """The engine's own."""
+        return self.directory / "schema" / self.deployment.database.engine
+
+    def contents(self, deployment: Deployment | None = None):
+        asset = LambdaAsset(Platform.of_lambda(), self.directory)
+        synthesized = synthesize(deployment or self.deployment, asset)
+        return {
+            name: synthesized.the_one(f"Custom::{name}") for name in ("Migrations", "SeedData", "SmokeTest")
+        }
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A small project of its own, whose contents a test may change."""
+def project(tmp_path: Path, engine: str) -> Project:
     (tmp_path / "lambda" / "seed_data").mkdir(parents=True)
     (tmp_path / "lambda" / "seed_data" / "sample.csv").write_text("sample\n")
-    (tmp_path / "schema" / "postgresql").mkdir(parents=True)
-    (tmp_path / "schema" / "postgresql" / "V0001__first.sql").write_text("SELECT 1;\n")
+    for name in ENGINES:
+        (tmp_path / "schema" / name).mkdir(parents=True)
+        (tmp_path / "schema" / name / "V0001__first.sql").write_text("SELECT 1;\n")
     (tmp_path / "requirements-lambda.txt").write_bytes((PROJECT / "requirements-lambda.txt").read_bytes())
-    return tmp_path
-
-
-def contents_of(project: Path, deployment=DEPLOYMENTS["dev"]):
-    synthesized = synthesize(deployment, LambdaAsset(Platform.of_lambda(), project))
-    return {name: synthesized.the_one(f"Custom::{name}") for name in ("Migrations", "SeedData", "SmokeTest")}
+    return Project(tmp_path, chosen("dev", engine))
 
 
 def test_changed_sql_runs_the_migrations_again_and_a_new_smoke_test(project):
-    before = contents_of(project)
-    (project / "schema" / "postgresql" / "V0002__second.sql").write_text("SELECT 2;\n")
-    after = contents_of(project)
+    before = project.contents()
+    (project.migrations / "V0002__second.sql").write_text("SELECT 2;\n")
+    after = project.contents()
     assert before["Migrations"][0] == after["Migrations"][0]
     assert before["Migrations"][1]["Digest"] != after["Migrations"][1]["Digest"]
     assert before["SmokeTest"][0] != after["SmokeTest"][0]
     assert before["SeedData"] == after["SeedData"]
 
 
+def test_sql_of_the_other_engine_runs_no_migrations(project):
+    before = project.contents()
+    for other in ENGINES.keys() - {project.deployment.database.engine}:
+        (project.directory / "schema" / other / "V0002__second.sql").write_text("SELECT 2;\n")
+    assert project.contents()["Migrations"] == before["Migrations"]
+
+
 def test_changed_code_runs_a_new_smoke_test_and_neither_migrations_nor_seed(project):
-    before = contents_of(project)
-    (project / "lambda" / "orders.py").write_text("# new\n")
-    after = contents_of(project)
+    before = project.contents()
+    (project.directory / "lambda" / "orders.py").write_text("# new\n")
+    after = project.contents()
     assert before["Migrations"] == after["Migrations"]
     assert before["SeedData"] == after["SeedData"]
     assert before["SmokeTest"][0] != after["SmokeTest"][0]
@@ -91,23 +115,30 @@ def test_changed_code_runs_a_new_smoke_test_and_neither_migrations_nor_seed(proj
 
 
 def test_changed_settings_run_a_new_smoke_test(project):
-    dev = DEPLOYMENTS["dev"]
-    before = contents_of(project, dev)
-    after = contents_of(project, replace(dev, database=replace(dev.database, reader_count=2)))
+    dev = project.deployment
+    before = project.contents()
+    after = project.contents(replace(dev, database=replace(dev.database, reader_count=2)))
     assert before["Migrations"] == after["Migrations"]
     assert before["SmokeTest"][0] != after["SmokeTest"][0]
 
 
 def test_nothing_changed_changes_nothing(project):
-    assert contents_of(project) == contents_of(project)
+    assert project.contents() == project.contents()
 
 
 def test_line_ends_and_a_byte_order_mark_change_no_migration(project):
-    file = project / "schema" / "postgresql" / "V0001__first.sql"
+    file = project.migrations / "V0001__first.sql"
     file.write_bytes(b"SELECT 1;\nSELECT 2;\n")
-    before = contents_of(project)
+    before = project.contents()
     file.write_bytes(b"\xef\xbb\xbfSELECT 1;\r\nSELECT 2;\r\n")
-    assert before["Migrations"] == contents_of(project)["Migrations"]
+    assert before["Migrations"] == project.contents()["Migrations"]
+
+
+def test_both_engines_have_the_same_migrations():
+    """A migration is one file per engine, under the same name, so that a version means the same on both."""
+    names = {name: {path.name for path in (PROJECT / "schema" / name).glob("*.sql")} for name in ENGINES}
+    assert names["postgresql"]
+    assert names["mysql"] ^ names["postgresql"] == set()
 
 
 def test_a_seed_file_is_an_asset_that_the_loader_alone_may_read_and_nothing_beside_it(tmp_path):

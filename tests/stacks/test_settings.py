@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from stacks import validation
-from stacks.settings import DEPLOYMENTS, Instances, ServerlessV2
+from stacks.engines import ENGINES
+from stacks.settings import DEPLOYMENTS, Instances, ServerlessV2, on_engine
 from stacks.validation import SettingsError, choose, validate
 
 DEV = DEPLOYMENTS["dev"]
@@ -23,6 +24,11 @@ def network(**changes):
 
 def database(**changes):
     return replace(DEV, database=replace(DEV.database, **changes))
+
+
+def mysql(**changes):
+    on_mysql = on_engine(DEV, "mysql")
+    return replace(on_mysql, database=replace(on_mysql.database, **changes))
 
 
 def functions(**changes):
@@ -53,6 +59,7 @@ BAD = {
     "port below": (database(port=1149), "port=1149"),
     "port above": (database(port=65536), "port=65536"),
     "well-known port": (database(port=5432), "RDS.23"),
+    "well-known port of MySQL": (mysql(port=3306), "RDS.23"),
     "rotation never": (database(rotation_days=0), "rotation_days=0"),
     "rotation too rare": (database(rotation_days=1001), "rotation_days=1001"),
     "master user postgres": (database(master_user="postgres"), "master_user=postgres is reserved"),
@@ -61,10 +68,40 @@ BAD = {
     "master user of pg": (database(master_user="pg_monitor"), "master_user=pg_monitor is reserved"),
     "master user with a quote": (database(master_user="shop'; --"), 'master_user="shop\'; --"'),
     "master user too long": (database(master_user="u" * 64), "up to 63"),
+    "master user too long for MySQL": (mysql(master_user="u" * 17), "up to 16"),
+    "master user root of MySQL": (mysql(master_user="root"), "master_user=root is reserved"),
+    "master user mysql": (mysql(master_user="mysql"), "master_user=mysql is reserved"),
+    "master user of the proxy's": (
+        mysql(master_user="rdsproxyadmin"),
+        "master_user=rdsproxyadmin is reserved",
+    ),
     "database template1": (database(database_name="template1"), "database_name=template1"),
+    "database sys of MySQL": (mysql(database_name="sys"), "database_name=sys is mysql's own"),
+    "database innodb of MySQL": (mysql(database_name="innodb"), "database_name=innodb is mysql's own"),
+    "database too long": (database(database_name="d" * 64), "up to 63"),
+    "database too long for MySQL": (mysql(database_name="d" * 65), "up to 64"),
     "database with a dash": (database(database_name="my-shop"), "database_name='my-shop'"),
     "unknown engine": (database(engine="oracle"), "engine=oracle is not known"),
     "unknown version": (database(engine_version="9.6"), "engine_version=9.6"),
+    "version of the other engine": (
+        mysql(engine_version="16.13"),
+        "engine_version=16.13 of mysql is not known",
+    ),
+    "version of MySQL without Aurora's": (mysql(engine_version="8.0"), "choose one of 8.0.mysql_aurora."),
+    "backtrack of PostgreSQL": (
+        database(backtrack_hours=24),
+        "backtrack_hours=24 with engine=postgresql: Aurora rewinds clusters of mysql only",
+    ),
+    "backtrack for too long": (mysql(backtrack_hours=73), "backtrack_hours=73 is outside 0 to 72"),
+    "backtrack below": (mysql(backtrack_hours=-1), "backtrack_hours=-1 is outside"),
+    "backtrack where there is none": (
+        replace(
+            mysql(),
+            region="eu-north-1",
+            network=replace(DEV.network, availability_zones=("eu-north-1a", "eu-north-1b", "eu-north-1c")),
+        ),
+        "backtrack_hours=24 in region=eu-north-1",
+    ),
     "retention that no log has": (database(log_retention_days=2), "log_retention_days of the database=2"),
     "malformed network": (network(cidr="10.20.0.0/33"), "cidr='10.20.0.0/33'"),
     "network with host bits": (network(cidr="10.20.0.1/16"), "has host bits set"),
@@ -134,7 +171,17 @@ def test_all_problems_come_at_once():
 
 
 CHOICES = {
-    "unknown deployment": (("prod",), "choose one of local, dev, ephemeral, production"),
+    "unknown deployment": (("prod",), "choose one of local, local-mysql, dev, ephemeral, production"),
+    "unknown engine": (
+        ("dev", None, None, None, "oracle"),
+        "engine='oracle' is not known; choose one of post",
+    ),
+    "engine not text": (("dev", None, None, None, 8), "engine=8 is not known"),
+    "another engine where one is fixed": (
+        ("local-mysql", None, None, None, "postgresql"),
+        "engine=postgresql with deployment=local-mysql: that one is for mysql; choose deployment=local",
+    ),
+    "ephemeral by the name of local MySQL": (("ephemeral", "local-mysql"), "belongs to the deployment"),
     "ephemeral without a name": (("ephemeral",), "-c name=pr-42"),
     "ephemeral with an empty name": (("ephemeral", ""), "-c name=pr-42"),
     "ephemeral by another's name": (("ephemeral", "production"), "belongs to the deployment of that name"),
@@ -173,6 +220,40 @@ def test_a_version_that_two_migrations_claim_is_refused_at_synth(tmp_path, monke
         choose("dev")
     (problem,) = refusal.value.problems
     assert "V0001__first.sql and V1__also_first.sql" in problem
+
+
+@pytest.mark.parametrize("kind", DEPLOYMENTS)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_deployment_can_have_either_engine(kind, engine):
+    if kind == "local-mysql":
+        engine = "mysql"
+    found = choose(kind, "pr-42" if kind == "ephemeral" else None, engine=engine)
+    expected = ENGINES[engine]
+    assert found.database.engine == engine
+    assert found.database.engine_version == expected.default_version
+    assert found.database.port == expected.default_port
+    assert found.database.backtrack_hours == expected.default_backtrack_hours
+
+
+def test_an_engine_changes_what_follows_from_it_and_nothing_else():
+    assert choose("dev", engine="postgresql") == DEV
+    back = on_engine(on_engine(DEPLOYMENTS["production"], "mysql"), "postgresql")
+    assert back == DEPLOYMENTS["production"]
+
+
+def test_local_on_mysql_is_the_deployment_of_its_own():
+    assert choose("local", engine="mysql") == choose("local-mysql") == DEPLOYMENTS["local-mysql"]
+
+
+@pytest.mark.parametrize("hours", [0, 1, 72])
+def test_a_cluster_of_mysql_is_rewound_up_to_three_days_or_never(hours):
+    assert validate(mysql(backtrack_hours=hours)) == []
+
+
+def test_a_rewind_is_not_asked_for_where_there_is_none():
+    zones = ("eu-north-1a", "eu-north-1b", "eu-north-1c")
+    there = replace(mysql(backtrack_hours=0), region="eu-north-1")
+    assert validate(replace(there, network=replace(DEV.network, availability_zones=zones))) == []
 
 
 def test_dev_is_the_deployment_that_nobody_named():

@@ -12,21 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from stacks.settings import DEPLOYMENTS
-from stacks.validation import choose
-from tests.stacks.synthesized import PROJECT, synthesize
+from tests.stacks.conftest import EVERYWHERE, of_kind
+from tests.stacks.synthesized import PROJECT
 
 pytestmark = pytest.mark.slow
 NO_NETWORK = ("unshare", "--map-root-user", "--net")
 """Runs a command in a network namespace of its own, where there is nothing."""
 
 
-def synth(kind: str, output: Path, *, prefix: tuple[str, ...] = (), path: str | None = None) -> str:
+def synth(
+    kind: str, engine: str, output: Path, *, prefix: tuple[str, ...] = (), path: str | None = None
+) -> str:
     """Run `cdk synth` on a deployment and return what it wrote to standard error."""
     name = ["-c", "name=pr-42"] if kind == "ephemeral" else []
     app = f"{sys.executable} app.py"
     cli = [str(PROJECT / "node_modules" / ".bin" / "cdk"), "synth", "--quiet", "--no-notices", "--app", app]
-    command = [*prefix, *cli, "-c", f"deployment={kind}", *name, "-o", str(output)]
+    context = ["-c", f"deployment={kind}", "-c", f"engine={engine}", *name]
+    command = [*prefix, *cli, *context, "-o", str(output)]
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "CDK_"))}
     environment |= {"CDK_DISABLE_CLI_TELEMETRY": "true", "AWS_EC2_METADATA_DISABLED": "true"}
     environment |= {"PATH": path} if path else {}
@@ -50,41 +52,42 @@ def files_of(directory: Path) -> dict[str, Path]:
     return {str(p.relative_to(directory)): p for p in directory.rglob("*") if p.is_file()}
 
 
-@pytest.mark.parametrize("kind", ["local", "production"])
-def test_two_synths_into_different_directories_are_byte_identical(kind, tmp_path):
-    synth(kind, tmp_path / "one")
-    synth(kind, tmp_path / "elsewhere" / "two")
+@pytest.mark.parametrize(("kind", "engine"), [("local", "postgresql"), ("production", "mysql")])
+def test_two_synths_into_different_directories_are_byte_identical(kind, engine, tmp_path):
+    synth(kind, engine, tmp_path / "one")
+    synth(kind, engine, tmp_path / "elsewhere" / "two")
     one, two = files_of(tmp_path / "one"), files_of(tmp_path / "elsewhere" / "two")
     assert one.keys() == two.keys()
-    assert any("psycopg2" in name for name in one)
+    for driver in ("psycopg2", "pymysql"):
+        assert any(driver in name for name in one)
     differing = [name for name in one if not filecmp.cmp(one[name], two[name], shallow=False)]
     assert differing == []
 
 
-@pytest.mark.parametrize("kind", DEPLOYMENTS)
-def test_synth_needs_no_account_no_network_and_no_docker(kind, tmp_path):
-    synth(kind, tmp_path / "warm")  # the one that may need a network, for the wheels
+@pytest.mark.parametrize(("kind", "engine"), EVERYWHERE)
+def test_synth_needs_no_account_no_network_and_no_docker(kind, engine, tmp_path):
+    synth(kind, engine, tmp_path / "warm")  # the one that may need a network, for the wheels
     (tmp_path / "bin").mkdir()
     for program in ("node", "sh", "env", "uname"):
         (tmp_path / "bin" / program).symlink_to(shutil.which(program))
-    synth(kind, tmp_path / "cold", prefix=without_network(), path=str(tmp_path / "bin"))
+    synth(kind, engine, tmp_path / "cold", prefix=without_network(), path=str(tmp_path / "bin"))
     assert len(list((tmp_path / "cold").glob("*.template.json"))) == 3
 
 
 def test_the_cdk_s_own_validation_finds_nothing(tmp_path):
-    for kind in DEPLOYMENTS:
-        synth(kind, tmp_path / kind)
-        report = json.loads((tmp_path / kind / "validation-report.json").read_text())
+    for kind, engine in EVERYWHERE:
+        output = tmp_path / f"{kind}-{engine}"
+        synth(kind, engine, output)
+        report = json.loads((output / "validation-report.json").read_text())
         violations = [v for plugin in report["pluginReports"] for v in plugin["violations"]]
-        assert violations == [], kind
+        assert violations == [], (kind, engine)
 
 
 def test_cfn_lint_finds_neither_error_nor_warning(tmp_path):
     templates = []
-    for kind in DEPLOYMENTS:
-        synthesized = synthesize(choose(kind, "pr-42" if kind == "ephemeral" else None))
-        for name, template in synthesized.templates.items():
-            templates.append(tmp_path / f"{kind}-{name}.template.json")
+    for kind, engine in EVERYWHERE:
+        for name, template in of_kind(kind, engine).templates.items():
+            templates.append(tmp_path / f"{kind}-{engine}-{name}.template.json")
             templates[-1].write_text(json.dumps(template))
     command = [str(Path(sys.executable).parent / "cfn-lint"), "--format", "parseable", *map(str, templates)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
