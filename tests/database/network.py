@@ -44,6 +44,8 @@ class Network:
         self._open.clear()
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that would accept one more
         self._listener.close()
         self.cut()
 
