@@ -1,1 +1,6 @@
-"""Measures what the project promises, each figure as a ratio to its floor in the same run."""
+"""What is measured, each figure against its floor in the same run."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "lambda"))  # what is measured in this process

@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from bench import enforcement, loading, local_deploy, migrating, synthesis
+from bench import connecting, enforcement, loading, local_deploy, migrating, synthesis
 from bench.measuring import Ratio, print_ratios
 
 BENCHMARKS: dict[str, Callable[[Console, int], list[Ratio]]] = {
     "synth": synthesis.measure,
     "local": local_deploy.measure,
     "enforcement": enforcement.measure,
+    "connecting": connecting.measure,
     "migrating": migrating.measure,
     "loading": loading.measure,
 }

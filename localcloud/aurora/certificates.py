@@ -39,11 +39,7 @@ class CertificateAuthority:
 
     def server_context(self, address: str) -> ssl.SSLContext:
         """TLS for a server at an IP address: clients that trust `bundle` verify it in full (verify-full)."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._signed_for(address, key.public_key())
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ) + certificate.public_bytes(serialization.Encoding.PEM)
+        pem = self.server_pem(address)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         # the module reads files only; mkstemp's is ours alone (mode 0600) and gone again at once
@@ -55,6 +51,14 @@ class CertificateAuthority:
             os.close(descriptor)
             os.unlink(path)
         return context
+
+    def server_pem(self, address: str) -> bytes:
+        """A new private key and its certificate for a server at an IP address."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._signed_for(address, key.public_key())
+        return key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ) + certificate.public_bytes(serialization.Encoding.PEM)
 
     def _self_signed(self) -> x509.Certificate:
         return (
