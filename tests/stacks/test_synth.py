@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.stacks.conftest import EVERYWHERE, of_kind
+from stacks.assets import LambdaAsset, Platform
+from tests.stacks.conftest import EVERYWHERE, chosen, each, of_kind
 from tests.stacks.synthesized import PROJECT
 
 pytestmark = pytest.mark.slow
@@ -64,23 +65,26 @@ def test_two_synths_into_different_directories_are_byte_identical(kind, engine, 
     assert differing == []
 
 
-@pytest.mark.parametrize(("kind", "engine"), EVERYWHERE)
-def test_synth_needs_no_account_no_network_and_no_docker(kind, engine, tmp_path):
-    synth(kind, engine, tmp_path / "warm")  # the one that may need a network, for the wheels
-    (tmp_path / "bin").mkdir()
+@pytest.fixture(scope="module", params=each())
+def cut_off(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The assembly of a deployment on an engine, by a synth that reaches nothing and finds no Docker."""
+    kind, engine = request.param
+    LambdaAsset.with_wheels(Platform.named(chosen(kind, engine).functions.platform))
+    scratch = tmp_path_factory.mktemp(f"{kind}-{engine}")
+    (scratch / "bin").mkdir()
     for program in ("node", "sh", "env", "uname"):
-        (tmp_path / "bin" / program).symlink_to(shutil.which(program))
-    synth(kind, engine, tmp_path / "cold", prefix=without_network(), path=str(tmp_path / "bin"))
-    assert len(list((tmp_path / "cold").glob("*.template.json"))) == 3
+        (scratch / "bin" / program).symlink_to(str(shutil.which(program)))
+    synth(kind, engine, scratch / "out", prefix=without_network(), path=str(scratch / "bin"))
+    return scratch / "out"
 
 
-def test_the_cdk_s_own_validation_finds_nothing(tmp_path):
-    for kind, engine in EVERYWHERE:
-        output = tmp_path / f"{kind}-{engine}"
-        synth(kind, engine, output)
-        report = json.loads((output / "validation-report.json").read_text())
-        violations = [v for plugin in report["pluginReports"] for v in plugin["violations"]]
-        assert violations == [], (kind, engine)
+def test_synth_needs_no_account_no_network_and_no_docker(cut_off):
+    assert len(list(cut_off.glob("*.template.json"))) == 3
+
+
+def test_the_cdk_s_own_validation_finds_nothing(cut_off):
+    report = json.loads((cut_off / "validation-report.json").read_text())
+    assert [v for plugin in report["pluginReports"] for v in plugin["violations"]] == []
 
 
 def test_cfn_lint_finds_neither_error_nor_warning(tmp_path):
