@@ -1,8 +1,8 @@
 """The anomalies of isolation, each as a schedule of statements and as what shows that it happened.
 
 After Adya's definitions, as ept/hermitage orders them (https://github.com/ept/hermitage); its table says
-which level of which engine prevents what. A table `anomalies (id, value)` holds (1, 10) and (2, 20) before each
-of them.
+which level of which engine prevents what. A table `anomalies (id, value)` holds (1, 10) and (2, 20) before
+each of them.
 """
 
 from __future__ import annotations
