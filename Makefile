@@ -6,6 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 DEPLOYMENT ?= dev
+ENGINE ?=
 NAME ?=
 SEED_FILE ?=
 SEED_LINES ?=
@@ -15,12 +16,16 @@ BENCH ?=
 OPTIONS ?=
 TESTS ?= tests
 
+# ENGINE is postgresql or mysql; where it is not given, the settings of the deployment decide.
+
 # The newest Python that is here and new enough; override with PYTHON=/path/to/python3.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell \
 	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 VENV := .venv
 RUN := $(VENV)/bin/python
 OPERATE := $(RUN) -m operate
+ON_ENGINE = $(if $(ENGINE),--engine "$(ENGINE)")
+WHICH = --deployment "$(DEPLOYMENT)" $(ON_ENGINE) $(if $(NAME),--name "$(NAME)")
 SEED = $(if $(SEED_FILE),--seed-file "$(SEED_FILE)") $(if $(SEED_LINES),--seed-lines "$(SEED_LINES)")
 
 .PHONY: help setup local local-status local-destroy test check format synth deploy destroy smoke migrations \
@@ -50,14 +55,14 @@ node_modules/.ready: package.json package-lock.json
 	@npm ci --silent --no-audit --no-fund
 	@touch $@
 
-local: setup  ## deploy onto this machine, load and prove it   [SEED_FILE=path|SEED_LINES=n] [WITHOUT=network]
-	@$(OPERATE) local up $(SEED) $(if $(WITHOUT),--without "$(WITHOUT)")
+local: setup  ## deploy onto this machine, load and prove it   [ENGINE=mysql] [SEED_FILE=path|SEED_LINES=n] [WITHOUT=network]
+	@$(OPERATE) local up $(ON_ENGINE) $(SEED) $(if $(WITHOUT),--without "$(WITHOUT)")
 
-local-status: setup  ## show the local deployment again
-	@$(OPERATE) local status
+local-status: setup  ## show the local deployments again          [ENGINE=mysql, that one alone]
+	@$(OPERATE) local status $(ON_ENGINE)
 
-local-destroy: setup  ## take the local deployment away, and report what is left
-	@$(OPERATE) local down
+local-destroy: setup  ## take them away, and report what is left   [ENGINE=mysql, that one alone]
+	@$(OPERATE) local down $(ON_ENGINE)
 
 test: setup  ## all tests; TESTS=tests/stacks for a part of them
 	@$(RUN) -m pytest $(TESTS) -n auto --dist loadfile
@@ -73,20 +78,20 @@ check: setup  ## format, lint, types and the fast tests
 format: setup  ## format the sources
 	@$(RUN) -m ruff format . && $(RUN) -m ruff check --fix .
 
-synth: setup  ## write the templates to cdk.out                DEPLOYMENT=name [NAME=pr-42]
-	@$(OPERATE) synth --deployment "$(DEPLOYMENT)" $(if $(NAME),--name "$(NAME)")
+synth: setup  ## write the templates to cdk.out                DEPLOYMENT=name [ENGINE=mysql] [NAME=pr-42]
+	@$(OPERATE) synth $(WHICH)
 
-deploy: setup  ## deploy to AWS                                DEPLOYMENT=name [NAME=pr-42] [SEED_FILE=path|SEED_LINES=n]
-	@$(OPERATE) deploy --deployment "$(DEPLOYMENT)" $(if $(NAME),--name "$(NAME)") $(SEED)
+deploy: setup  ## deploy to AWS                                DEPLOYMENT=name [ENGINE=mysql] [NAME=pr-42] [SEED_FILE=path|SEED_LINES=n]
+	@$(OPERATE) deploy $(WHICH) $(SEED)
 
-destroy: setup  ## take a deployment away from AWS             DEPLOYMENT=name [NAME=pr-42]
-	@$(OPERATE) destroy --deployment "$(DEPLOYMENT)" $(if $(NAME),--name "$(NAME)")
+destroy: setup  ## take a deployment away from AWS             DEPLOYMENT=name [ENGINE=mysql] [NAME=pr-42]
+	@$(OPERATE) destroy $(WHICH)
 
-smoke: setup  ## run the smoke test again                      DEPLOYMENT=name (local too)
-	@$(OPERATE) smoke --deployment "$(DEPLOYMENT)" $(if $(NAME),--name "$(NAME)")
+smoke: setup  ## run the smoke test again                      DEPLOYMENT=name (local and local-mysql too)
+	@$(OPERATE) smoke $(WHICH)
 
 migrations: setup  ## run the migrator where the database is      DEPLOYMENT=name VERB=status [OPTIONS=--json]
-	@$(OPERATE) migrations "$(VERB)" --deployment "$(DEPLOYMENT)" $(if $(NAME),--name "$(NAME)") $(OPTIONS)
+	@$(OPERATE) migrations "$(VERB)" $(WHICH) $(OPTIONS)
 
 bench: setup build/bench/.ready  ## measure against the floors, in one run     [BENCH="name ..."]
 	@$(RUN) -m bench $(BENCH)

@@ -1,4 +1,4 @@
-"""The local cloud's command line: start, env, status, stop."""
+"""The local cloud's command line: prepare, start, env, status, stop."""
 
 # ruff: noqa: T201 - it prints what it is asked for
 
@@ -15,10 +15,14 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from localcloud import operator_key, processes
+from localcloud.aurora.mysql_packages import Tell
+from localcloud.aurora.mysql_programs import MysqlPrograms
+from localcloud.aurora.postgresql_programs import ProgramFailed, Programs
 from localcloud.enforcements import EVERY, Enforcement, listed, named
 from localcloud.server import STATUS_PATH, run
 from localcloud.state import DEFAULT_NAME, Home, NotOurs, State, Taken
@@ -27,6 +31,10 @@ _READY_WITHIN_SECONDS = 60.0
 _GONE_WITHIN_SECONDS = 30.0
 _UNSET = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")  # they would lead to another account
 _OK, _FAILED, _NOT_RUNNING = 0, 1, 3
+_PROGRAMS: Mapping[str, Callable[[Tell], object]] = {
+    "postgresql": lambda _tell: Programs.find(16),  # a package of Python's, with all its versions
+    "mysql": MysqlPrograms.find,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,6 +46,16 @@ def main(arguments: list[str] | None = None) -> int:
     except (Taken, NotOurs, ValueError) as error:
         print(f"localcloud: {error}", file=sys.stderr)
         return _FAILED
+
+
+def prepare(given: argparse.Namespace) -> int:
+    """Have an engine's server on this machine, and say what takes long, or how to get one."""
+    try:
+        _PROGRAMS[given.engine](lambda line: print(line, flush=True))
+    except ProgramFailed as error:
+        print(f"localcloud: {error}", file=sys.stderr)
+        return _FAILED
+    return _OK
 
 
 def start(given: argparse.Namespace) -> int:
@@ -262,9 +280,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m localcloud",
         description="An embedded AWS: the unmodified CDK CLI deploys onto this machine.",
     )
-    verbs = parser.add_subparsers(required=True, metavar="start|env|status|stop")
+    verbs = parser.add_subparsers(required=True, metavar="prepare|start|env|status|stop")
     named = argparse.ArgumentParser(add_help=False)
     named.add_argument("--name", default=DEFAULT_NAME, help="which cloud; several can run side by side")
+    preparing = verbs.add_parser("prepare", help="fetch an engine's server, if it is not here")
+    preparing.add_argument("--engine", choices=list(_PROGRAMS), required=True)
+    preparing.set_defaults(verb=prepare)
     starting = verbs.add_parser("start", parents=[named], help="start a cloud and wait until it is ready")
     starting.add_argument("--port", type=int, default=0, help="port of the AWS APIs (default: a free one)")
     starting.add_argument("--region", default="us-east-1", help="region of its clients (default: us-east-1)")

@@ -12,6 +12,8 @@ from operate import aws, local, migrations
 from operate.cdk import CdkFailed
 from operate.deployment import DEFAULT_CLOUD, Deployment
 from operate.local_cloud import LocalCloud, LocalCloudFailed
+from stacks.engines import ENGINES
+from stacks.settings import DEPLOYMENTS
 
 
 def main(arguments: list[str]) -> int:
@@ -31,8 +33,9 @@ def main(arguments: list[str]) -> int:
 def _run(options: argparse.Namespace, console: Console) -> int:
     if options.verb == "local":
         return _run_local(options, console)
-    deployment = Deployment(
-        kind=options.deployment,
+    deployment = Deployment.on_engine(
+        options.deployment,
+        options.engine,
         name=options.name,
         seed_file=getattr(options, "seed_file", None),
         seed_lines=getattr(options, "seed_lines", None),
@@ -56,11 +59,13 @@ def _run_local(options: argparse.Namespace, console: Console) -> int:
         return local.up(
             console,
             cloud,
+            engine=options.engine,
             seed_file=options.seed_file,
             seed_lines=options.seed_lines,
             without=options.without,
         )
-    return local.status(console, cloud) if options.action == "status" else local.down(console, cloud)
+    verb = local.status if options.action == "status" else local.down
+    return verb(console, cloud, engine=options.engine)
 
 
 def _order(options: argparse.Namespace) -> dict[str, Any]:
@@ -74,8 +79,9 @@ def _order(options: argparse.Namespace) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m operate", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    on_this_machine = verbs.add_parser("local", help="the deployment on this machine's embedded cloud")
+    on_this_machine = verbs.add_parser("local", help="the deployments on this machine's embedded cloud")
     on_this_machine.add_argument("action", choices=["up", "status", "down"])
+    _add_engine(on_this_machine, "up: postgresql unless said; status and down: all that are there")
     _add_seed(on_this_machine)
     on_this_machine.add_argument(
         "--without", default="", metavar="NAMES", help="what the cloud shall not enforce, as iam,network"
@@ -112,8 +118,13 @@ def _add_seed(parser: argparse.ArgumentParser) -> None:
     seed.add_argument("--seed-lines", metavar="LINES", help="how many invoice lines to generate instead")
 
 
+def _add_engine(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--engine", default="", choices=["", *ENGINES], metavar="ENGINE", help=text)
+
+
 def _add_deployment(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--deployment", required=True, help="local, dev, ephemeral or production")
+    parser.add_argument("--deployment", required=True, help=", ".join(DEPLOYMENTS))
+    _add_engine(parser, f"{' or '.join(ENGINES)}, in the place of what the settings say")
     parser.add_argument("--name", default="", help="of an ephemeral deployment, for example pr-42")
 
 

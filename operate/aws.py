@@ -46,8 +46,8 @@ def deploy(console: Console, deployment: Deployment) -> int:
             ca_bundle="lambda/aurora/certificates/bundle.pem",
             next_steps=[
                 "The endpoints lie in isolated subnets: reach them from within the VPC.",
-                f"Prove it again:  make smoke DEPLOYMENT={deployment.kind}{_name(deployment)}",
-                f"Take it away:    make destroy DEPLOYMENT={deployment.kind}{_name(deployment)}",
+                f"Prove it again:  make smoke {deployment.variables}",
+                f"Take it away:    make destroy {deployment.variables}",
             ],
         )
     return code
@@ -89,9 +89,9 @@ def _print_smoke_report(console: Console, answer: dict[str, Any]) -> int:
 
 
 def password(console: Console, deployment: Deployment) -> int:
-    """Print the administrator's password, for PGPASSWORD="$(...)". Refuses to print it on a terminal."""
+    """Print the administrator's password, for a client's "$(...)". Refuses to print it on a terminal."""
     if console.is_terminal:
-        raise Refused('the password is not shown on a terminal: use it as PGPASSWORD="$(...)"')
+        raise Refused('the password is not shown on a terminal: give it to the client as "$(...)"')
     session = session_of(Console(stderr=True, quiet=True), deployment)
     secret = session.client("secretsmanager").get_secret_value(
         SecretId=stack_outputs(session, deployment)["AdminSecretArn"]
@@ -134,10 +134,6 @@ def session_of(console: Console, deployment: Deployment) -> boto3.Session:
     """Return a session that reaches the deployment, on AWS or on this machine."""
     return (
         LocalCloud(deployment.cloud).session()
-        if deployment.kind == "local"
+        if deployment.is_local
         else account_session(console, deployment)
     )
-
-
-def _name(deployment: Deployment) -> str:
-    return f" NAME={deployment.name}" if deployment.name else ""

@@ -1,28 +1,48 @@
 """Which deployment a verb is about, and the names that follow from it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from stacks.engines import ENGINES
+from stacks.settings import kind_on
 
 PROJECT = Path(__file__).resolve().parent.parent
 PRODUCT = "shop"
 DEFAULT_CLOUD = "shop"
+LOCAL = tuple(kind_on("local", engine) for engine in ENGINES)
+"""The deployments on this machine, one per engine, which may stand in one local cloud."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
     """One deployment of the three stacks.
 
-    `kind` is an entry of the settings' DEPLOYMENTS; `name` distinguishes the ephemeral ones (`pr-42`) and
-    is empty for the others; `seed_file` is the path of a CSV or CSV.gz file, `seed_lines` how many lines are
-    generated instead; without either the small sample is loaded.
-    `cloud` is the name of the local cloud that `local` is deployed on.
+    `kind` is an entry of the settings' DEPLOYMENTS; `engine` is empty where the settings decide; `name`
+    distinguishes the ephemeral ones (`pr-42`) and is empty for the others; `seed_file` is the path of a CSV
+    or CSV.gz file, `seed_lines` how many lines are generated instead; without either the small sample is
+    loaded.
+    `cloud` is the name of the local cloud that the local ones are deployed on.
     """
 
     kind: str
+    engine: str = ""
     name: str = ""
     seed_file: Path | None = None
     seed_lines: str | None = None
     cloud: str = DEFAULT_CLOUD
+
+    @classmethod
+    def on_engine(cls, kind: str, engine: str, **given: Any) -> Deployment:
+        """Return what is meant by a kind and an engine: `local` on MySQL is `local-mysql`."""
+        return cls(kind=kind_on(kind, engine), engine=engine, **given)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is deployed on this machine."""
+        return self.kind in LOCAL
 
     @property
     def title(self) -> str:
@@ -41,7 +61,7 @@ class Deployment:
     @property
     def context(self) -> dict[str, str]:
         """The CDK context that selects this deployment."""
-        values = {"deployment": self.kind, "name": self.name}
+        values = {"deployment": self.kind, "engine": self.engine, "name": self.name}
         if self.seed_file is not None:
             values["seed_file"] = str(self.seed_file.resolve())
         if self.seed_lines is not None:
@@ -52,6 +72,14 @@ class Deployment:
     def context_arguments(self) -> list[str]:
         """The same as arguments of the CDK CLI."""
         return [word for key, value in self.context.items() for word in ("-c", f"{key}={value}")]
+
+    @property
+    def variables(self) -> str:
+        """The same as variables of make, for a command to paste."""
+        values = {"DEPLOYMENT": self.kind, "ENGINE": self.engine, "NAME": self.name}
+        if self.is_local:
+            values["ENGINE"] = ""  # its kind says it
+        return " ".join(f"{key}={value}" for key, value in values.items() if value)
 
     @property
     def options(self) -> str:

@@ -5,14 +5,14 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
 from rich.console import Console
 
-from operate.deployment import DEFAULT_CLOUD, PROJECT
+from operate.deployment import DEFAULT_CLOUD, PROJECT, Deployment
 
 
 class LocalCloudFailed(Exception):
@@ -25,14 +25,29 @@ class LocalCloud:
     def __init__(self, name: str = DEFAULT_CLOUD) -> None:
         self.name = name
 
-    @property
-    def assembly(self) -> Path:
-        """Where the cloud assembly that is deployed on it stands."""
-        return PROJECT / "build" / "assemblies" / self.name
+    def assembly(self, deployment: Deployment) -> Path:
+        """Where the cloud assembly of a deployment on it stands."""
+        return PROJECT / "build" / "assemblies" / self.name / deployment.title
 
     def is_running(self) -> bool:
         """Whether it answers."""
         return self._call("env", check=False).returncode == 0
+
+    def prepare(self, engine: str, *, tell: Callable[[str], None]) -> None:
+        """Have the engine's server on this machine; `tell` hears of what takes long.
+
+        Raises LocalCloudFailed, saying how to get one, where it cannot be had.
+        """
+        command = [sys.executable, "-m", "localcloud", "prepare", "--engine", engine]
+        said: list[str] = []
+        with subprocess.Popen(
+            command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            for line in process.stdout or ():
+                said.append(line.rstrip())
+                tell(said[-1])
+        if process.returncode != 0:
+            raise LocalCloudFailed("\n".join(said))
 
     def start(self, *, without: str = "") -> None:
         """Start it and wait until it is ready; `without` names what it shall not enforce."""

@@ -1,6 +1,7 @@
 """The report at the end of a verb: did it work, where is it, what next."""
 
 import json
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -34,29 +35,44 @@ def print_report(
     ca_bundle: str,
     next_steps: list[str],
 ) -> None:
-    """Print stacks, endpoints, the data's totals, the smoke test's checks, a psql command and what next."""
+    """Print stacks, endpoints, data's totals, the smoke test's checks, a client's command and what next."""
     outputs = stack_outputs(session, deployment)
     console.print()
     console.print(_stacks(session, deployment))
     console.print(_places(outputs))
     console.print(_checks(outputs))
-    console.print("A session as the administrator; the password goes from the secret to psql alone:")
-    console.print(
-        "  " + psql_command(outputs, deployment, ca_bundle=ca_bundle), soft_wrap=True, highlight=False
-    )
+    console.print("A session as the administrator; the password goes from the secret to the client alone:")
+    command = CLIENT_COMMANDS[outputs["DatabaseEngine"]](outputs, deployment, ca_bundle)
+    console.print("  " + command, soft_wrap=True, highlight=False, markup=False)
     console.print()
     for step in next_steps:
         console.print(step, soft_wrap=True)
 
 
-def psql_command(outputs: dict[str, str], deployment: Deployment, *, ca_bundle: str) -> str:
-    """A command to paste: verified TLS to the writer, the password read from the secret as it starts."""
+def _psql(outputs: dict[str, str], deployment: Deployment, ca_bundle: str) -> str:
     return (
         f'PGPASSWORD="$(.venv/bin/python -m operate password {deployment.options})" '
         f'psql "host={outputs["ClusterEndpoint"]} port={outputs["DatabasePort"]} '
         f"dbname={outputs['DatabaseName']} user=shop_admin sslmode=verify-full "
         f'sslrootcert={ca_bundle}"'
     )
+
+
+def _mysql(outputs: dict[str, str], deployment: Deployment, ca_bundle: str) -> str:
+    # as a file's content: MySQL calls its variable for a password insecure, and will drop it
+    password = f'"$(.venv/bin/python -m operate password {deployment.options})"'
+    return (
+        f"mysql --defaults-extra-file=<(printf '[client]\\npassword=\"%s\"\\n' {password}) "
+        f"--host={outputs['ClusterEndpoint']} --port={outputs['DatabasePort']} --user=shop_admin "
+        f"--ssl-mode=VERIFY_IDENTITY --ssl-ca={ca_bundle} {outputs['DatabaseName']}"
+    )
+
+
+CLIENT_COMMANDS: Mapping[str, Callable[[dict[str, str], Deployment, str], str]] = {
+    "postgresql": _psql,
+    "mysql": _mysql,
+}
+"""By engine, what to paste: verified TLS to the writer, the password read from the secret as it starts."""
 
 
 def _stacks(session: "boto3.Session", deployment: Deployment) -> Table:
@@ -72,6 +88,7 @@ def _stacks(session: "boto3.Session", deployment: Deployment) -> Table:
 
 
 PLACES = (
+    ("engine", "DatabaseEngine"),
     ("cluster (writer)", "ClusterEndpoint"),
     ("cluster (reader)", "ClusterReaderEndpoint"),
     ("proxy", "ProxyEndpoint"),

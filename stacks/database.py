@@ -207,6 +207,7 @@ class DatabaseStack(cdk.Stack):
 
     def _outputs(self) -> dict[str, str]:
         outputs = {
+            "DatabaseEngine": self._deployment.database.engine,
             "ClusterEndpoint": self.cluster.cluster_endpoint.hostname,
             "ClusterReaderEndpoint": self.cluster.cluster_read_endpoint.hostname,
             "DatabasePort": str(self._deployment.database.port),

@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from operate.deployment import PROJECT, Deployment
-from operate.report import psql_command
+from operate.report import CLIENT_COMMANDS
+from stacks.engines import ENGINES
+from stacks.validation import choose
 
 
 def operate(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -71,8 +74,87 @@ def test_help_names_every_verb():
         assert verb in done.stdout
 
 
-def test_the_psql_command_verifies_the_server_and_holds_no_password():
+VERIFIED = {
+    "postgresql": "sslmode=verify-full sslrootcert=/tmp/ca.pem",
+    "mysql": "--ssl-mode=VERIFY_IDENTITY --ssl-ca=/tmp/ca.pem",
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_client_s_command_verifies_the_server_and_holds_no_password(engine: str):
     outputs = {"ClusterEndpoint": "127.1.2.3", "DatabasePort": "15432", "DatabaseName": "shop"}
-    line = psql_command(outputs, Deployment(kind="ephemeral", name="pr-42"), ca_bundle="/tmp/ca.pem")
-    assert "sslmode=verify-full sslrootcert=/tmp/ca.pem" in line
-    assert "operate password --deployment ephemeral --name pr-42)" in line
+    deployment = Deployment(kind="ephemeral", name="pr-42")
+    line = CLIENT_COMMANDS[engine](outputs, deployment, "/tmp/ca.pem")
+    assert VERIFIED[engine] in line
+    assert "$(.venv/bin/python -m operate password --deployment ephemeral --name pr-42)" in line
+    assert subprocess.run(["bash", "-n", "-c", line], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stacks", "context"),
+    [
+        (("local", ""), "shop-local-schema", {"deployment": "local"}),
+        (("local", "postgresql"), "shop-local-schema", {"deployment": "local", "engine": "postgresql"}),
+        (("local", "mysql"), "shop-local-mysql-schema", {"deployment": "local-mysql", "engine": "mysql"}),
+        (("local-mysql", ""), "shop-local-mysql-schema", {"deployment": "local-mysql"}),
+        (("dev", "mysql"), "shop-dev-schema", {"deployment": "dev", "engine": "mysql"}),
+    ],
+)
+def test_an_engine_chooses_among_the_local_deployments_and_the_engine_of_the_others(
+    arguments: tuple[str, str], stacks: str, context: dict[str, str]
+):
+    deployment = Deployment.on_engine(*arguments)
+    assert deployment.stack_names[2] == stacks
+    assert deployment.context == context
+    assert choose(**context).name == deployment.title
+
+
+def test_a_command_to_paste_names_the_engine_where_the_kind_does_not():
+    assert Deployment.on_engine("dev", "mysql").variables == "DEPLOYMENT=dev ENGINE=mysql"
+    assert Deployment.on_engine("local", "mysql").variables == "DEPLOYMENT=local-mysql"
+    assert Deployment(kind="ephemeral", name="pr-42").variables == "DEPLOYMENT=ephemeral NAME=pr-42"
+
+
+def test_an_unknown_engine_is_wrong_usage_that_names_those_that_exist():
+    for arguments in (["local", "up"], ["synth", "--deployment", "dev"]):
+        done = operate(*arguments, "--engine", "oracle")
+        assert done.returncode == 2
+        assert "'postgresql', 'mysql'" in done.stderr
+
+
+def test_an_engine_that_a_deployment_cannot_have_is_refused():
+    done = operate("synth", "--deployment", "local-mysql", "--engine", "postgresql")
+    assert done.returncode == 1
+    assert "choose deployment=local" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("verb", "passed"),
+    [
+        ("local", "local up --engine mysql"),
+        ("local-status", "local status --engine mysql"),
+        ("local-destroy", "local down --engine mysql"),
+        ("synth", "synth --deployment dev --engine mysql"),
+        ("deploy", "deploy --deployment dev --engine mysql"),
+        ("destroy", "destroy --deployment dev --engine mysql"),
+        ("smoke", "smoke --deployment dev --engine mysql"),
+        ("migrations", "migrations status --deployment dev --engine mysql"),
+    ],
+)
+def test_make_passes_the_engine_on(verb: str, passed: str):
+    done = subprocess.run(
+        ["make", verb, "ENGINE=mysql", "--dry-run", "--silent"],
+        cwd=PROJECT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"operate {passed}" in done.stdout.replace('"', "")
+
+
+def test_where_no_server_of_an_engine_can_be_had_make_local_says_how_to_get_one(tmp_path: Path):
+    done = operate(
+        "local", "up", "--engine", "mysql", "--cloud", "never-started",
+        PATH=str(tmp_path), XDG_CACHE_HOME=str(tmp_path), LOCALCLOUD_MYSQLD="",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "there is no MySQL server" in done.stderr
+    assert "Install one so that mysqld is on PATH, or set LOCALCLOUD_MYSQLD to it" in done.stderr
+    assert "Traceback" not in done.stderr

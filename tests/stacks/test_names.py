@@ -13,6 +13,7 @@ from tests.stacks.synthesized import referred, synthesize
 
 OUTPUTS = {
     "Database": {
+        "DatabaseEngine": "database/database-engine",
         "ClusterEndpoint": "database/cluster-endpoint",
         "ClusterReaderEndpoint": "database/cluster-reader-endpoint",
         "ProxyEndpoint": "database/proxy-endpoint",
