@@ -259,55 +259,82 @@ class MysqlDatabase(_Connections):
 
 
 class _MysqlServerUnderTest:
-    """One database at a time: schemas and accounts belong to the server, and each test begins without."""
+    """Schemas and accounts belong to a server, so each has one database at a time: a second one gets another.
+
+    Each test begins without schemas and accounts.
+    """
 
     engine = "mysql"
 
     def __init__(self, directory: Path) -> None:
-        self.server = MysqlServer.initialize(
-            directory, master_user=MASTER, master_password=MASTER_PASSWORD, parameters=_MYSQL_PARAMETERS
-        )
+        self._directory = directory
+        self._all: list[MysqlServer] = []
+        self._idle = [self._start()]
+
+    @property
+    def server(self) -> MysqlServer:
+        """The one that is used where none is in use yet."""
+        return self._all[0]
 
     def empty_database(self) -> Iterator[MysqlDatabase]:
-        yield from self._used(MysqlDatabase(self.server))
+        with self._database() as database:
+            yield database
 
     def migrated_database(self) -> Iterator[MysqlDatabase]:
-        database = MysqlDatabase(self.server)
-        apply_migrations(database)
-        yield from self._used(database)
+        with self._database() as database:
+            apply_migrations(database)
+            yield database
 
     def stop(self) -> None:
-        self.server.kill()
+        for server in self._all:
+            server.kill()
 
-    def _used(self, database: MysqlDatabase) -> Iterator[MysqlDatabase]:
+    @contextmanager
+    def _database(self) -> Iterator[MysqlDatabase]:
+        if not self._idle:
+            self._idle.append(self._start())
+        server = self._idle.pop()
+        database = MysqlDatabase(server)
         try:
             yield database
         finally:
             database.close()
-            self._empty()
+            _empty(server)
+            self._idle.append(server)
 
-    def _empty(self) -> None:
-        """Drop every schema and account that is not the server's own."""
-        with closing(pymysql.connect(unix_socket=str(self.server.socket_path), user=SUPERUSER)) as connection:
-            cursor = connection.cursor()
-            cursor.execute(
-                "SELECT id FROM information_schema.processlist"
-                " WHERE id <> connection_id() AND user NOT IN ('system user', 'event_scheduler')"
-                " AND command NOT LIKE 'Binlog Dump%'"
-            )
-            for (session,) in cursor.fetchall():
-                _unless_gone(cursor, f"KILL {session}")
-            cursor.execute(
-                "SELECT schema_name FROM information_schema.schemata"
-                " WHERE schema_name NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')"
-            )
-            for (schema,) in cursor.fetchall():
-                cursor.execute(f"DROP DATABASE `{schema}`")
-            cursor.execute(
-                "SELECT user, host FROM mysql.user WHERE user LIKE 'shop\\_%%' AND user <> %s", (MASTER,)
-            )
-            for account in cursor.fetchall():
-                cursor.execute("DROP USER %s@%s", account)
+    def _start(self) -> MysqlServer:
+        server = MysqlServer.initialize(
+            self._directory.with_name(f"mysql-{len(self._all)}"),
+            master_user=MASTER,
+            master_password=MASTER_PASSWORD,
+            parameters=_MYSQL_PARAMETERS,
+        )
+        self._all.append(server)
+        return server
+
+
+def _empty(server: MysqlServer) -> None:
+    """Drop every schema and account that is not the server's own."""
+    with closing(pymysql.connect(unix_socket=str(server.socket_path), user=SUPERUSER)) as connection:
+        cursor = connection.cursor()
+        cursor.execute(
+            "SELECT id FROM information_schema.processlist"
+            " WHERE id <> connection_id() AND user NOT IN ('system user', 'event_scheduler')"
+            " AND command NOT LIKE 'Binlog Dump%'"
+        )
+        for (session,) in cursor.fetchall():
+            _unless_gone(cursor, f"KILL {session}")
+        cursor.execute(
+            "SELECT schema_name FROM information_schema.schemata"
+            " WHERE schema_name NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')"
+        )
+        for (schema,) in cursor.fetchall():
+            cursor.execute(f"DROP DATABASE `{schema}`")
+        cursor.execute(
+            "SELECT user, host FROM mysql.user WHERE user LIKE 'shop\\_%%' AND user <> %s", (MASTER,)
+        )
+        for account in cursor.fetchall():
+            cursor.execute("DROP USER %s@%s", account)
 
 
 def _unless_gone(cursor: Any, kill: str) -> None:

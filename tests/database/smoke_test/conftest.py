@@ -92,10 +92,10 @@ SOME_BUSINESS = (
     "INSERT INTO shop.inventory VALUES (7, 1, 10000)",
     "INSERT INTO shop.stock_movements (product_id, warehouse_id, quantity, kind, moved_at)"
     " VALUES (7, 1, 10000, 'opening', '2010-11-30')",
-    "INSERT INTO shop.orders (invoice_number, status, country, ordered_at)"
-    " VALUES ('536365', 'invoiced', 'France', '2010-12-01')",
+    "INSERT INTO shop.orders (order_id, invoice_number, status, country, ordered_at)"
+    " VALUES (1000, '536365', 'invoiced', 'France', '2010-12-01')",
     "INSERT INTO shop.order_lines (order_id, line_number, product_id, quantity, unit_price)"
-    " SELECT order_id, 1, 7, 6, 2.55 FROM shop.orders",
+    " VALUES (1000, 1, 7, 6, 2.55)",
 )
 
 
