@@ -15,7 +15,7 @@ from uuid import UUID
 
 import pymysql
 from pymysql.connections import Connection
-from pymysql.constants import CR, ER, FIELD_TYPE, SERVER_STATUS
+from pymysql.constants import CLIENT, CR, ER, FIELD_TYPE, SERVER_STATUS
 from pymysql.converters import conversions, convert_datetime, escape_bytes
 
 from aurora.failures import (
@@ -78,6 +78,7 @@ def open_connection(*, timeout_seconds: float, **options: Any) -> Connection[Any
         charset="utf8mb4",
         autocommit=True,
         conv=_CONVERSIONS,
+        client_flag=CLIENT.LOCAL_FILES,  # for mysql_loading alone: the driver itself sends no file
         connect_timeout=max(0.001, timeout_seconds),
         read_timeout=max(0.001, timeout_seconds),
         write_timeout=max(0.001, timeout_seconds),

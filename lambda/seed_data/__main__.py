@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import TextIO
 
-import psycopg2
-
 from aurora.deadline import Deadline
+from aurora.failures import ConnectionFailed, DatabaseError
+from aurora.opening_by_url import UrlMalformed, connect_by_url
 from seed_data.data_file import UnusableFile
 from seed_data.generated import Generated
 from seed_data.generator import DEFAULT_SEED
@@ -27,9 +27,9 @@ INTERRUPTED = 128 + signal.SIGINT
 PLAIN_LINE_EVERY_SECONDS = 2.0
 DESCRIPTION = "Load an Online Retail file: every line becomes an order line or a reject, or nothing changes."
 EPILOG = f"""\
-The database is named as PostgreSQL's own clients take it: a connection string or URL; without --database, the
-variables PGHOST, PGUSER and so on. Its user is shop_loader, or another member of shop_owner that may create
-temporary tables.
+The database is named by its URL: postgresql://user@host:port/database or mysql://user@host:port/shop, with
+?host=… or ?unix_socket=… for a socket; without it, by PostgreSQL's variables PGHOST, PGUSER and so on.
+Its user is shop_loader, or another with the same rights. A password may stand in PGPASSWORD or MYSQL_PWD.
 
 exit codes: {LOADED} loaded, or loaded before; {REFUSED} file refused; {STOPPED} out of time; {FAILED} any
 other failure. Unless it is {LOADED}, nothing was changed.
@@ -46,16 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     try:
         with (
-            closing(psycopg2.connect(options.database, application_name="seed_data")) as connection,
+            closing(connect_by_url(options.database, os.environ, application_name="seed_data")) as session,
             _progress_to(sys.stderr) as report_progress,
         ):
             deadline = Deadline.after(options.seconds)
-            report = load(connection, source, deadline=deadline, report=report_progress)
+            report = load(session, source, deadline=deadline, report=report_progress)
     except UnusableFile as error:
         return _failed(REFUSED, error)
     except LoadStopped as error:
         return _failed(STOPPED, error)
-    except (psycopg2.Error, TotalsDiffer) as error:
+    except UrlMalformed as error:
+        parser.error(str(error))
+    except (ConnectionFailed, DatabaseError, TotalsDiffer) as error:
         return _failed(FAILED, error)
     except KeyboardInterrupt:
         return _failed(INTERRUPTED, "interrupted: nothing was changed")
@@ -84,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=int, default=DEFAULT_SEED, help="what generated lines come from (default: %(default)s)"
     )
-    parser.add_argument("--database", default="", metavar="URL", help="where to load it to")
+    parser.add_argument("--database", default="postgresql://", metavar="URL", help="where to load it to")
     parser.add_argument(
         "--seconds", type=_seconds, default=3600.0, help="give up after so long (default: %(default)s)"
     )

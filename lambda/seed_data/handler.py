@@ -39,9 +39,9 @@ def on_event(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
     environment = DatabaseEnvironment.from_environment(os.environ)
     source = _source(request.properties, region=environment.region)
     deadline = Deadline.of_lambda(context, reserve_seconds=RESERVE_SECONDS)
-    with closing(connecting.connect_loader(environment, deadline=deadline).connection) as connection:
+    with closing(connecting.connect_loader(environment, deadline=deadline)) as session:
         report = load(
-            connection,
+            session,
             source,
             deadline=deadline,
             report=at_most_every(PROGRESS_EVERY_SECONDS, _log_progress),

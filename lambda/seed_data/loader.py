@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812 - the driver's class, by a class's name
-from psycopg2.extensions import cursor as Cursor  # noqa: N812 - the driver's class, by a class's name
-
-from aurora import postgresql_loading as bulk
 from aurora.deadline import Deadline
+from aurora.failures import DatabaseError
+from aurora.loading import Bulk, bulk_of
+from aurora.session import Session
 from seed_data import recorded, recording, set_aside
 from seed_data.data_file import Readable, UnusableFile
 from seed_data.generated import GeneratedFile
@@ -40,24 +38,31 @@ class LoadReport:
 
 
 def load(
-    connection: Connection, source: Source, *, deadline: Deadline, report: Report = lambda progress: None
+    session: Session, source: Source, *, deadline: Deadline, report: Report = lambda progress: None
 ) -> LoadReport:
     """Load the file in one transaction: every line becomes an order line or a reject, or nothing changes.
 
     Content that was loaded before is found loaded. An invoice that is recorded already is not recorded again:
     its lines are rejects. Loads of one database wait for each other, and orders wait for a load. Raises
-    UnusableFile, LoadStopped, TotalsDiffer and the driver's errors, each with everything rolled back.
+    UnusableFile, LoadStopped, TotalsDiffer and DatabaseError, each with everything rolled back. A session
+    that is lost while it commits leaves open whether it did: loading again tells.
     """
     meter = Meter(report, size_bytes=source.size_bytes())
+    bulk = bulk_of(session)
     try:
-        with connection, connection.cursor() as cursor:
-            bulk.prepare(cursor)
-            return _Load(cursor, source, deadline, meter).run()
+        with bulk.transaction(), _time_outs_told(bulk, meter):
+            return _Load(bulk, source, deadline, meter).run()
     except _LoadedBefore as before:
         return before.report
     except UnusableFile as unusable:
         raise UnusableFile(f"{source.name}: {unusable}") from None
-    except psycopg2.Error as error:
+
+
+@contextmanager
+def _time_outs_told(bulk: Bulk, meter: Meter) -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as error:
         if bulk.is_time_out(error):
             raise _stopped(meter) from None
         raise
@@ -106,23 +111,23 @@ def _file(opened: Readable | GeneratedFile) -> _File:
 class _Load:
     """The steps of one load, inside its transaction."""
 
-    def __init__(self, cursor: Cursor, source: Source, deadline: Deadline, meter: Meter) -> None:
-        self._cursor = cursor
+    def __init__(self, bulk: Bulk, source: Source, deadline: Deadline, meter: Meter) -> None:
+        self._bulk = bulk
         self._source = source
         self._deadline = deadline
         self._meter = meter
 
     def run(self) -> LoadReport:
         self._begin("taking turns")
-        bulk.take_turn(self._cursor, lambda: self._begin("waiting for another load to end"))
-        if recorded.any_load(self._cursor) and self._source.can_be_read_again:
+        self._bulk.take_turn(lambda: self._begin("waiting for another load to end"))
+        if recorded.any_load(self._bulk) and self._source.can_be_read_again:
             self._end_if_loaded(self._digest())
         with self._source.open() as opened:
             file = _file(opened)
             lines = file.data_blocks()
             first = list(itertools.islice(lines, 1))  # a wrong header is refused before anybody waits for us
             self._begin("waiting for orders to end")
-            bulk.lock_out(self._cursor, recording.LOCKED)
+            self._bulk.lock_out(recording.LOCKED, also_used=recording.ALSO_USED)
             with closing(self._normaliser()) as normaliser:
                 self._store(normaliser, file, itertools.chain(first, lines))
         return self._report(file.digest, is_new=True)
@@ -136,43 +141,43 @@ class _Load:
         return file.digest
 
     def _end_if_loaded(self, digest: str) -> None:
-        if recorded.load_of(self._cursor, digest):
+        if recorded.load_of(self._bulk, digest):
             raise _LoadedBefore(self._report(digest, is_new=False))
 
     def _normaliser(self) -> Normaliser:
         seen = SeenInvoices()
-        for invoice in recorded.invoices(self._cursor):
+        for invoice in recorded.invoices(self._bulk):
             seen.add(invoice)
         return Normaliser(
-            load_id=bulk.next_id(self._cursor, "loads", "load_id"),
-            first_order_id=bulk.next_id(self._cursor, "orders", "order_id"),
-            first_product_id=bulk.next_id(self._cursor, "products", "product_id"),
-            products=recorded.products(self._cursor),
+            load_id=self._bulk.next_id("loads", "load_id"),
+            first_order_id=self._bulk.next_id("orders", "order_id"),
+            first_product_id=self._bulk.next_id("products", "product_id"),
+            products=recorded.products(self._bulk),
             seen=seen,
         )
 
     def _store(self, normaliser: Normaliser, file: _File, blocks: Iterator[Any]) -> None:
         """Stream the file in while its keys are off; what depends on the whole file comes after."""
-        cursor = self._cursor
-        keys_off = [bulk.take_keys_off(cursor, table) for table in ("order_lines", "orders")]
+        bulk = self._bulk
+        bulk.take_keys_off(recording.WITHOUT_KEYS)
         self._begin("loading")
-        recording.add_order_lines(cursor, file.order_lines(normaliser, self._metered(file, blocks)))
+        recording.add_order_lines(bulk, file.order_lines(normaliser, self._metered(file, blocks)))
         self._end_if_loaded(file.digest)  # standard input could not tell before
         self._begin("adding orders")
-        recording.add_load(cursor, normaliser, name=self._source.name, digest=file.digest)
-        recording.add_orders(cursor, normaliser)
-        for rows in set_aside.order_lines(cursor, normaliser):
+        recording.add_load(bulk, normaliser, name=self._source.name, digest=file.digest)
+        recording.add_orders(bulk, normaliser)
+        for rows in set_aside.order_lines(bulk, normaliser):
             self._stop_at_deadline()
-            recording.add_order_lines(cursor, iter([rows]))
-        recording.add_orders(cursor, normaliser)
-        recording.add_customers(cursor, normaliser)
-        recording.add_products(cursor, normaliser)
-        recording.add_rejects(cursor, normaliser)
-        self._begin("adding keys")
-        for keys in reversed(keys_off):
-            keys.put_back(cursor)
+            recording.add_order_lines(bulk, iter([rows]))
+        recording.add_orders(bulk, normaliser)
+        recording.add_customers(bulk, normaliser)
+        recording.add_products(bulk, normaliser)
+        self._begin("checking keys")
+        bulk.put_keys_back()
+        recording.open_stock(bulk, normaliser)
+        recording.add_rejects(bulk, normaliser)
         self._begin("comparing totals")
-        recording.finish_load(cursor, normaliser, lines=self._meter.lines)
+        recording.finish_load(bulk, normaliser, lines=self._meter.lines)
 
     def _metered(self, file: _File, blocks: Iterator[Any]) -> Iterator[Any]:
         for block in blocks:
@@ -184,13 +189,13 @@ class _Load:
         """Say what comes now, and have the server end it at the deadline."""
         self._meter.begin(what)
         self._stop_at_deadline()
-        bulk.limit_statements(self._cursor, self._deadline.remaining_seconds())
+        self._bulk.limit_statements(self._deadline.remaining_seconds())
 
     def _stop_at_deadline(self) -> None:
         if self._deadline.passed():
             raise _stopped(self._meter)
 
     def _report(self, digest: str, *, is_new: bool) -> LoadReport:
-        load = recorded.load_of(self._cursor, digest)
+        load = recorded.load_of(self._bulk, digest)
         assert load is not None  # noqa: S101 - found, or added by ourselves
-        return LoadReport(load, recorded.rejects_by_reason(self._cursor, load.load_id), is_new)
+        return LoadReport(load, recorded.rejects_by_reason(self._bulk, load.load_id), is_new)

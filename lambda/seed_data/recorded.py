@@ -7,9 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from psycopg2.extensions import cursor as Cursor  # noqa: N812 - the driver's class, by a class's name
-
-from aurora import postgresql_loading as bulk
+from aurora.loading import Bulk
+from aurora.session import Row
 from seed_data.model import Order, Product
 
 ROWS_AT_ONCE = 5000
@@ -27,43 +26,52 @@ class RecordedLoad(NamedTuple):
     amount: Decimal
 
 
-def any_load(cursor: Cursor) -> bool:
+def any_load(bulk: Bulk) -> bool:
     """Tell whether something was loaded before."""
-    cursor.execute("SELECT count(*) FROM (SELECT 1 FROM shop.loads LIMIT 1) AS found")
-    return cursor.fetchone() == (1,)
+    return bulk.rows("SELECT count(*) FROM (SELECT 1 FROM shop.loads LIMIT 1) AS found") == [(1,)]
 
 
-def load_of(cursor: Cursor, sha256: str) -> RecordedLoad | None:
+def load_of(bulk: Bulk, sha256: str) -> RecordedLoad | None:
     """Return the load of a file with this content."""
-    cursor.execute(
-        "SELECT load_id, source, lines, order_lines, rejects, quantity, amount"
+    found = bulk.rows(
+        "SELECT load_id, source, loads.lines, order_lines, rejects, quantity, amount"
         " FROM shop.loads WHERE sha256 = %s",
         (sha256,),
     )
-    found = cursor.fetchone()
-    return RecordedLoad(*found) if found else None
+    return _load(found[0]) if found else None
 
 
-def rejects_by_reason(cursor: Cursor, load_id: int) -> dict[str, int]:
+def _load(row: Row) -> RecordedLoad:
+    load = RecordedLoad(*row)
+    return load._replace(quantity=Decimal(int(load.quantity)), amount=_shortest(load.amount))
+
+
+def _shortest(amount: Decimal) -> Decimal:
+    """Return it with three decimals, or with as many as it has: a column may hold noughts behind them."""
+    normal = amount.normalize()
+    return normal if normal.as_tuple().exponent < -3 else amount.quantize(Decimal("0.001"))  # type: ignore[operator]
+
+
+def rejects_by_reason(bulk: Bulk, load_id: int) -> dict[str, int]:
     """Return how many lines of a load were rejected why, the most frequent reason first."""
-    cursor.execute(
+    found = bulk.rows(
         "SELECT reason, count(*) FROM shop.rejects WHERE load_id = %s GROUP BY reason ORDER BY 2 DESC, 1",
         (load_id,),
     )
-    return dict(cursor.fetchall())
+    return dict(found)
 
 
-def products(cursor: Cursor) -> dict[str, Product]:
+def products(bulk: Bulk) -> dict[str, Product]:
     """Return all products by stock code, each with the moment of its latest sale at a price."""
-    cursor.execute("""
-        SELECT p.stock_code, p.product_id, p.description, p.unit_price, latest.sold_at
-        FROM shop.products AS p
+    found = bulk.rows("""
+        SELECT stock_code, products.product_id, description, unit_price, sold_at
+        FROM shop.products
         LEFT JOIN (
-            SELECT l.product_id, max(coalesce(l.invoiced_at, o.ordered_at)) AS sold_at
-            FROM shop.order_lines AS l JOIN shop.orders AS o USING (order_id)
-            WHERE l.quantity > 0 AND l.unit_price > 0
-            GROUP BY l.product_id
-        ) AS latest USING (product_id)
+            SELECT product_id, max(coalesce(invoiced_at, ordered_at)) AS sold_at
+            FROM shop.order_lines JOIN shop.orders USING (order_id)
+            WHERE quantity > 0 AND unit_price > 0
+            GROUP BY product_id
+        ) AS latest ON latest.product_id = products.product_id
     """)
     return {
         stock_code: Product(
@@ -75,24 +83,23 @@ def products(cursor: Cursor) -> dict[str, Product]:
             priced_at=sold_at.strftime("%Y-%m-%d %H:%M:%S") if sold_at else "",
             recorded_price=price,
         )
-        for stock_code, product_id, description, price, sold_at in cursor.fetchall()
+        for stock_code, product_id, description, price, sold_at in found
     }
 
 
-def invoices(cursor: Cursor) -> Iterator[str]:
+def invoices(bulk: Bulk) -> Iterator[str]:
     """Yield the numbers of all recorded invoices, a few thousand at a time."""
     last = ""
     while True:
-        cursor.execute(
+        found = bulk.rows(
             "SELECT invoice_number FROM shop.orders WHERE invoice_number > %s"
             " ORDER BY invoice_number LIMIT %s",
             (last, ROWS_AT_ONCE),
         )
-        numbers = [number for (number,) in cursor.fetchall()]
-        if not numbers:
+        if not found:
             return
-        yield from numbers
-        last = numbers[-1]
+        yield from (number for (number,) in found)
+        ((last,),) = found[-1:]
 
 
 class SetAside(NamedTuple):
@@ -126,12 +133,12 @@ class SetAside(NamedTuple):
         )
 
 
-def set_aside(cursor: Cursor, *, rows_at_once: int) -> Cursor:
-    """Open the query for all staged lines as rows of SetAside, invoice by invoice."""
-    statement = """
-        SELECT line_number, line, invoice_number, o.order_id, o.load_id, o.ordered_at, o.customer_id,
-            o.country, o.line_count, o.total_amount
-        FROM pg_temp.set_aside LEFT JOIN shop.orders AS o USING (invoice_number)
+def set_aside(bulk: Bulk, *, rows_at_once: int) -> Iterator[SetAside]:
+    """Yield all staged lines, invoice by invoice. They see the orders as they are at the first one."""
+    query = f"""
+        SELECT line_number, line, invoice_number, order_id, load_id, ordered_at, customer_id, country,
+            line_count, total_amount
+        FROM {bulk.set_aside} LEFT JOIN shop.orders USING (invoice_number)
         ORDER BY invoice_number, line_number
-    """
-    return bulk.open_query(cursor, statement, rows_at_once=rows_at_once)
+    """  # noqa: S608 - a table of the engine's
+    return map(SetAside._make, bulk.read_set_aside(query, rows_at_once=rows_at_once))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from psycopg2.extensions import cursor as Cursor  # noqa: N812 - the driver's class, by a class's name
-
+from aurora.loading import Bulk
 from seed_data import recorded, recording
 from seed_data.normalising import Normaliser
 from seed_data.online_retail import BadLine, parse
@@ -15,7 +14,7 @@ from seed_data.recorded import SetAside
 LINES_AT_ONCE = 5000
 
 
-def order_lines(cursor: Cursor, normaliser: Normaliser) -> Iterator[str]:
+def order_lines(bulk: Bulk, normaliser: Normaliser) -> Iterator[str]:
     """Yield rows for the lines that belong to this load, some thousand at a time, and reject the others.
 
     An invoice of an earlier load is never recorded twice. One of this load, whose lines do not stand together
@@ -24,13 +23,13 @@ def order_lines(cursor: Cursor, normaliser: Normaliser) -> Iterator[str]:
     """
     if not normaliser.set_aside.count:
         return
-    recording.stage_set_aside(cursor, normaliser)
-    query = recorded.set_aside(cursor, rows_at_once=LINES_AT_ONCE)  # it sees the orders as they are now
-    recording.remove_orders_to_resume(cursor, normaliser)
-    rows = _rows(normaliser, map(SetAside._make, query))
+    recording.stage_set_aside(bulk, normaliser)
+    lines = recorded.set_aside(bulk, rows_at_once=LINES_AT_ONCE)
+    first = next(lines)  # from here on, they see the orders as they are now
+    recording.remove_orders_to_resume(bulk, normaliser)
+    rows = _rows(normaliser, itertools.chain([first], lines))
     while batch := list(itertools.islice(rows, LINES_AT_ONCE)):
         yield "".join(batch)
-    query.close()  # or the keys could not come back
 
 
 def _rows(normaliser: Normaliser, lines: Iterator[SetAside]) -> Iterator[str]:
