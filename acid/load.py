@@ -1,0 +1,91 @@
+"""Customers who order without a pause, and remember what they were promised."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+from acid.stage import WAREHOUSE_ID, Stage
+from aurora.deadline import Deadline
+from orders import OrderRefused, OutcomeUnknown, PlacedOrder, WantedLine
+
+PATIENCE_SECONDS = 60.0
+MOST_LINES = 5
+
+
+@dataclass
+class Promises:
+    """What all customers asked for, and what they were told."""
+
+    asked: set[UUID] = field(default_factory=set)
+    acknowledged: dict[UUID, PlacedOrder] = field(default_factory=dict)
+    refused: int = 0
+    unknown: int = 0
+    tried_again: int = 0
+    seconds: float = 0.0
+
+    @property
+    def total_amount(self) -> Decimal:
+        """The sum of all acknowledged orders."""
+        return sum((placed.total_amount for placed in self.acknowledged.values()), Decimal())
+
+
+@contextmanager
+def customers(stage: Stage, count: int, *, products: Sequence[str] | None = None) -> Iterator[Promises]:
+    """Have so many customers order while the block runs; their promises are complete behind it."""
+    promises, stop, lock = Promises(), threading.Event(), threading.Lock()
+
+    def customer(number: int) -> None:
+        choice = random.Random(number)  # noqa: S311 - the same baskets in every run
+        with closing(stage.client(report=lambda _error: _count_retry(promises, lock))) as client:
+            while not stop.is_set():
+                lines = basket(choice, products or stage.products)
+                token = uuid4()
+                with lock:
+                    promises.asked.add(token)
+                try:
+                    placed = client.place(
+                        request_token=token,
+                        warehouse_id=WAREHOUSE_ID,
+                        country="France",
+                        lines=lines,
+                        deadline=Deadline.after(PATIENCE_SECONDS),
+                    )
+                except OrderRefused:
+                    promises.refused += 1
+                except OutcomeUnknown:
+                    promises.unknown += 1
+                else:
+                    with lock:
+                        promises.acknowledged[token] = placed
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(count) as pool:
+        running = [pool.submit(customer, number) for number in range(count)]
+        try:
+            yield promises
+        finally:
+            stop.set()
+            promises.seconds = time.monotonic() - began
+            for each in running:
+                each.result()
+
+
+def basket(choice: random.Random, products: Sequence[str]) -> list[WantedLine]:
+    """Return one to five lines, as most real orders on the web have."""
+    return [
+        WantedLine(choice.choice(products), choice.randint(1, 3))
+        for _ in range(choice.randint(1, MOST_LINES))
+    ]
+
+
+def _count_retry(promises: Promises, lock: threading.Lock) -> None:
+    with lock:
+        promises.tried_again += 1

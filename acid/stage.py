@@ -1,0 +1,170 @@
+"""Where it is shown: a durable writer and its reader, with a shop on both."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pymysql
+
+from apply_schema.migration_files import read_files
+from apply_schema.migrations import apply
+from aurora.deadline import Deadline
+from aurora.failures import Unavailable
+from aurora.mysql import MysqlSession, open_connection
+from aurora.mysql_migrations import MysqlMigrations
+from aurora.postgresql import PostgresqlSession
+from aurora.postgresql_migrations import Limits, PostgresqlMigrations
+from aurora.session import Session
+from localcloud.aurora.mysql_server import MysqlServer
+from localcloud.aurora.postgresql_programs import ProgramFailed
+from localcloud.aurora.postgresql_server import PostgresqlServer
+from orders import OrderClient
+
+PROJECT = Path(__file__).parents[1]
+ENGINES = ("postgresql", "mysql")
+POSTGRESQL_MAJOR = 16
+DATABASE = "shop"
+MASTER, SUPERUSER, APPLICATION = "shop_admin", "rdsadmin", "shop_application"
+_MASTER_PASSWORD = "of a server that lives for minutes"  # noqa: S105
+_MYSQL_PARAMETERS = {"log_bin_trust_function_creators": "1"}
+
+WAREHOUSE_ID = 1
+_LONGEST_AFTERLIFE_SECONDS = 10.0
+Server = Any  # PostgresqlServer or MysqlServer: both give start, kill, execute, catch_up
+
+
+@dataclass
+class Stage:
+    """A writer whose commits wait for the disk, a reader that follows it, and products in stock."""
+
+    engine: str
+    writer: Server
+    reader: Server
+    products: tuple[str, ...]
+
+    def session(self, user: str = APPLICATION, *, on: Server | None = None) -> Session:
+        """Return a session by the server's private socket: what is shown lies behind the login."""
+        return _SESSIONS[self.engine](on or self.writer, user)
+
+    def client(self, report: Callable[[Exception], None] = lambda error: None) -> OrderClient:
+        """Return an order client of the application's, on the writer."""
+        return OrderClient(self._connect, report=report)
+
+    def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement on the writer as its superuser."""
+        with closing(self.session(SUPERUSER)) as session:
+            return session.rows(statement, parameters)
+
+    def start_writer_again(self) -> None:
+        """Start the writer after it was killed, once the processes that it left behind have ended."""
+        give_up = time.monotonic() + _LONGEST_AFTERLIFE_SECONDS
+        while True:
+            try:
+                self.writer.start()
+                return
+            except ProgramFailed:
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.05)
+
+    def _connect(self, _deadline: Deadline) -> Session:
+        try:
+            return self.session()
+        except (psycopg2.OperationalError, pymysql.OperationalError, OSError) as error:
+            raise Unavailable(str(error)) from None
+
+
+@contextmanager
+def open_stage(engine: str, *, products: int = 24, stock: int = 1_000_000) -> Iterator[Stage]:
+    """Start both servers, migrate, and put so many products into stock; end it all in the end."""
+    with tempfile.TemporaryDirectory(prefix="shop-acid-") as name:
+        directory = Path(name)
+        directory.chmod(0o711)  # the servers run as nobody where this runs as root
+        writer = _WRITERS[engine](directory / "writer")
+        try:
+            with closing(_MIGRATIONS[engine](writer)) as migrations:
+                apply(migrations, read_files(PROJECT / "schema" / engine), report=lambda _line: None)
+            reader = type(writer).clone(writer, directory / "reader")
+            try:
+                codes = tuple(f"ACID-{number:04}" for number in range(products))
+                stage = Stage(engine, writer, reader, codes)
+                _fill(stage, stock)
+                yield stage
+            finally:
+                reader.kill()
+        finally:
+            writer.kill()
+
+
+def _fill(stage: Stage, stock: int) -> None:
+    with closing(stage.session(SUPERUSER)) as session, session.transaction():
+        for code in stage.products:
+            session.rows(
+                "INSERT INTO shop.products (stock_code, description, unit_price) VALUES (%s, %s, 1.005)",
+                (code, f"Product {code}"),
+            )
+        stocked = "SELECT product_id, %s, %s{} FROM shop.products WHERE stock_code LIKE 'ACID-%%'"
+        session.rows(
+            "INSERT INTO shop.inventory (product_id, warehouse_id, stock) " + stocked.format(""),
+            (WAREHOUSE_ID, stock),
+        )
+        session.rows(
+            "INSERT INTO shop.stock_movements (product_id, warehouse_id, quantity, kind) "
+            + stocked.format(", 'opening'"),
+            (WAREHOUSE_ID, stock),
+        )
+
+
+# --- what differs by engine
+
+
+def _postgresql_writer(directory: Path) -> PostgresqlServer:
+    server = PostgresqlServer.initialize(
+        directory,
+        major=POSTGRESQL_MAJOR,
+        master_user=MASTER,
+        master_password=_MASTER_PASSWORD,
+        database=DATABASE,
+        parameters={"max_connections": "300"},
+        durable=True,
+    )
+    return server
+
+
+def _mysql_writer(directory: Path) -> MysqlServer:
+    return MysqlServer.initialize(
+        directory,
+        master_user=MASTER,
+        master_password=_MASTER_PASSWORD,
+        parameters=_MYSQL_PARAMETERS,
+        durable=True,
+    )
+
+
+def _postgresql_session(server: PostgresqlServer, user: str) -> Session:
+    return PostgresqlSession(server.connect(user, database=DATABASE))
+
+
+def _mysql_session(server: MysqlServer, user: str) -> Session:
+    password = _MASTER_PASSWORD if user == MASTER else ""
+    return MysqlSession(
+        open_connection(unix_socket=str(server.socket_path), user=user, password=password, timeout_seconds=10)
+    )
+
+
+_WRITERS: dict[str, Callable[[Path], Server]] = {"postgresql": _postgresql_writer, "mysql": _mysql_writer}
+_SESSIONS: dict[str, Callable[[Any, str], Session]] = {
+    "postgresql": _postgresql_session,
+    "mysql": _mysql_session,
+}
+_MIGRATIONS: dict[str, Callable[[Any], Any]] = {
+    "postgresql": lambda server: PostgresqlMigrations(server.connect(MASTER, database=DATABASE), Limits()),
+    "mysql": lambda server: MysqlMigrations(_mysql_session(server, MASTER).connection, Limits()),
+}
