@@ -1,9 +1,9 @@
 -- Placing and cancelling orders: each in one round trip, whole or not at all, and safe to repeat.
 --
 -- Each procedure is a transaction of its own, READ COMMITTED, and refuses to run inside another (error 1568).
--- Whatever error ends it, it has rolled back first. KILL QUERY alone passes a procedure's handlers by: whoever sends
--- it, or gets error 1317, rolls back. They change stock by conditional updates in the order of product ids, so
--- that no two of them can wait for each other in a circle, and change it late, so that the row of a sought-after
+-- Whatever error ends it, it has rolled back first. KILL QUERY alone passes a procedure's handlers by: whoever
+-- gets its error 1317 rolls back. They change stock by conditional updates in the order of product ids, so that
+-- no two of them can wait for each other in a circle, and change it late, so that the row of a sought-after
 -- product is locked for little more than the commit.
 --
 -- Refusals have SQLSTATEs of their own. MySQL's errors carry no detail, and 128 characters of message at most: one
@@ -23,6 +23,7 @@ DELIMITER //
 
 DROP PROCEDURE IF EXISTS shop.place_order//
 -- One row: order_id, line_count, total_amount, ordered_at, is_new (0: placed by an earlier call with this token).
+-- All of it in one body, but for what happens seldom: each CALL costs as much as a small query.
 CREATE DEFINER = shop_owner PROCEDURE shop.place_order(
     request_token text CHARACTER SET ascii, -- a UUID
     customer_id bigint,     -- NULL: a guest
@@ -36,10 +37,11 @@ BEGIN
     DECLARE ordered_at datetime(6) DEFAULT utc_timestamp(6);
     DECLARE token binary(16);
     DECLARE wanted json;    -- [[line number, product, quantity, unit price], …]
-    DECLARE wanted_count int;
+    DECLARE wanted_count, known_count, wrong_line int;
     DECLARE wanted_total decimal(14, 3);
     DECLARE new_order_id bigint;
-    DECLARE is_new boolean DEFAULT true;
+    DECLARE is_new boolean;
+    DECLARE attempts_left int DEFAULT 10;
 
     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     BEGIN
@@ -51,20 +53,78 @@ BEGIN
         END;
 
         START TRANSACTION;
-        CALL shop.check_order(request_token, country, warehouse_id);
+        IF request_token IS NULL OR warehouse_id IS NULL OR coalesce(country, '') = '' THEN
+            CALL shop.refuse_order('an order needs a request token, a warehouse and a country');
+        ELSEIF NOT is_uuid(request_token) THEN
+            CALL shop.refuse_order('the request token is no UUID');
+        ELSEIF char_length(country) > 255 OR locate(_utf8mb4 0x00, country) > 0 THEN
+            CALL shop.refuse_order('a country has at most 255 characters, and no NUL among them');
+        ELSEIF NOT (json_type(wanted_lines) <=> 'ARRAY') OR json_length(wanted_lines) NOT BETWEEN 1 AND 1000 THEN
+            CALL shop.refuse_order('an order has 1 to 1000 lines');
+        END IF;
         SET token = uuid_to_bin(request_token);
-        CALL shop.price_lines(wanted_lines, wanted, wanted_count, wanted_total);
 
-        CALL shop.insert_order(
-            token, customer_id, country, warehouse_id, wanted_count, wanted_total, ordered_at, new_order_id
-        );
-        IF new_order_id IS NULL THEN
-            SET is_new = false;
-            CALL shop.find_order_placed_before(
-                token, customer_id, country, warehouse_id, wanted, wanted_count,
-                new_order_id, wanted_total, ordered_at
-            );
-        ELSE
+        -- The lines as asked for, with what their products cost now. A left join: an inner one would drop an
+        -- unknown product in silence and place a smaller order.
+        SELECT
+            json_arrayagg(json_array(given.line_number, product.product_id, given.quantity, product.unit_price)),
+            count(*), sum(given.quantity * product.unit_price), count(product.product_id),
+            min(CASE
+                WHEN json_type(given.raw_stock_code) <=> 'STRING' AND json_type(given.raw_quantity) <=> 'INTEGER'
+                    AND coalesce(given.quantity, 0) >= 1
+                    AND coalesce(locate(_utf8mb4 0x00, given.stock_code), 0) = 0
+                    THEN NULL
+                ELSE given.line_number
+            END)
+        INTO wanted, wanted_count, wanted_total, known_count, wrong_line
+        FROM json_table(wanted_lines, '$[*]' COLUMNS (
+            line_number FOR ORDINALITY,
+            raw_stock_code json PATH '$.stock_code',
+            raw_quantity json PATH '$.quantity',
+            stock_code varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin
+                PATH '$.stock_code' NULL ON ERROR,
+            quantity int PATH '$.quantity' NULL ON ERROR
+        )) AS given
+        LEFT JOIN shop.products AS product ON product.stock_code = given.stock_code;
+        IF wrong_line IS NOT NULL THEN
+            CALL shop.refuse_line(wanted_lines, wrong_line);
+        ELSEIF known_count < wanted_count THEN
+            CALL shop.refuse_unknown_products(wanted_lines);
+        END IF;
+
+        -- Of three calls with one token the first inserts and two wait, each with a lock that stops the other
+        -- one should the first roll back: InnoDB then picks one to begin again. It has nothing to lose yet.
+        WHILE is_new IS NULL DO
+            BEGIN
+                DECLARE EXIT HANDLER FOR 1213
+                BEGIN
+                    SET attempts_left = attempts_left - 1;
+                    IF attempts_left = 0 THEN
+                        RESIGNAL;
+                    END IF;
+                    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+                    START TRANSACTION;
+                END;
+                DECLARE EXIT HANDLER FOR 1062
+                BEGIN
+                    IF NOT EXISTS (SELECT 1 FROM shop.orders AS known WHERE known.request_token = token) THEN
+                        RESIGNAL; -- another key's
+                    END IF;
+                    SET is_new = false;
+                END;
+
+                INSERT INTO shop.orders (
+                    request_token, status, customer_id, country, warehouse_id,
+                    line_count, total_amount, ordered_at
+                ) VALUES (
+                    token, 'placed', customer_id, country, warehouse_id,
+                    wanted_count, wanted_total, ordered_at
+                );
+                SET new_order_id = last_insert_id(), is_new = true;
+            END;
+        END WHILE;
+
+        IF is_new THEN
             SET @shop_totals_by_load = 1; -- the order has its count and total already
             INSERT INTO shop.order_lines (order_id, line_number, product_id, quantity, unit_price)
             SELECT new_order_id, line.line_number, line.product_id, line.quantity, line.unit_price
@@ -76,14 +136,49 @@ BEGIN
             )) AS line;
             SET @shop_totals_by_load = totals_by_caller;
 
-            CALL shop.take_stock(new_order_id, warehouse_id);
+            -- One product at a time, in the order of their ids.
+            BEGIN
+                DECLARE sold_product_id int;
+                DECLARE sold_quantity bigint;
+                DECLARE is_done boolean DEFAULT false;
+                DECLARE sold CURSOR FOR
+                    SELECT line.product_id, sum(line.quantity)
+                    FROM shop.order_lines AS line
+                    WHERE line.order_id = new_order_id
+                    GROUP BY line.product_id
+                    ORDER BY line.product_id;
+                DECLARE CONTINUE HANDLER FOR NOT FOUND SET is_done = true;
+
+                OPEN sold;
+                FETCH sold INTO sold_product_id, sold_quantity;
+                WHILE NOT is_done DO
+                    UPDATE shop.inventory AS shelf
+                    SET shelf.stock = shelf.stock - sold_quantity
+                    WHERE shelf.product_id = sold_product_id
+                        AND shelf.warehouse_id = warehouse_id
+                        AND shelf.stock >= sold_quantity;
+                    IF row_count() > 0 THEN
+                        FETCH sold INTO sold_product_id, sold_quantity;
+                    ELSE
+                        -- Returns only if somebody filled the shelf between the two statements: then try again.
+                        CALL shop.refuse_shortage(new_order_id, warehouse_id, sold_product_id);
+                    END IF;
+                END WHILE;
+                CLOSE sold;
+            END;
 
             INSERT INTO shop.stock_movements
                 (product_id, warehouse_id, quantity, kind, order_id, line_number, moved_at)
-            SELECT line.product_id, warehouse_id, -line.quantity, 'sale', line.order_id, line.line_number, ordered_at
+            SELECT
+                line.product_id, warehouse_id, -line.quantity, 'sale', line.order_id, line.line_number, ordered_at
             FROM shop.order_lines AS line
             WHERE line.order_id = new_order_id
             ORDER BY line.line_number;
+        ELSE
+            CALL shop.find_order_placed_before(
+                token, customer_id, country, warehouse_id, wanted, wanted_count,
+                new_order_id, wanted_total, ordered_at
+            );
         END IF;
         COMMIT;
     END;
@@ -123,7 +218,8 @@ BEGIN
                 );
             ELSEIF current_status <> 'cancelled' THEN
                 CALL shop.refuse(
-                    'SH006', concat('order ', order_id, ' is ', current_status, ': only a placed order can be cancelled'),
+                    'SH006',
+                    concat('order ', order_id, ' is ', current_status, ': only a placed order can be cancelled'),
                     json_object('order_id', order_id, 'status', current_status)
                 );
             END IF;
@@ -142,148 +238,6 @@ BEGIN
         COMMIT;
     END;
     SELECT cancelled AS cancelled;
-END//
-
--- Refuses what is no order at all, apart from its lines.
-DROP PROCEDURE IF EXISTS shop.check_order//
-CREATE DEFINER = shop_owner PROCEDURE shop.check_order(
-    request_token text CHARACTER SET ascii,
-    country text CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin,
-    warehouse_id int
-)
-MODIFIES SQL DATA
-BEGIN
-    IF request_token IS NULL OR warehouse_id IS NULL OR coalesce(country, '') = '' THEN
-        CALL shop.refuse_order('an order needs a request token, a warehouse and a country');
-    ELSEIF NOT is_uuid(request_token) THEN
-        CALL shop.refuse_order('the request token is no UUID');
-    ELSEIF char_length(country) > 255 OR locate(_utf8mb4 0x00, country) > 0 THEN
-        CALL shop.refuse_order('a country has at most 255 characters, and no NUL among them');
-    END IF;
-END//
-
--- The lines as asked for with their products' ids and prices; refuses what is no order line.
-DROP PROCEDURE IF EXISTS shop.price_lines//
-CREATE DEFINER = shop_owner PROCEDURE shop.price_lines(
-    wanted_lines json, OUT priced json, OUT line_count int, OUT total_amount decimal(14, 3)
-)
-MODIFIES SQL DATA
-BEGIN
-    DECLARE wrong_line, known_count int;
-
-    IF NOT (json_type(wanted_lines) <=> 'ARRAY') OR json_length(wanted_lines) NOT BETWEEN 1 AND 1000 THEN
-        CALL shop.refuse_order('an order has 1 to 1000 lines');
-    END IF;
-
-    -- A left join: an inner one would drop an unknown product in silence and place a smaller order.
-    SELECT
-        json_arrayagg(json_array(given.line_number, product.product_id, given.quantity, product.unit_price)),
-        count(*), sum(given.quantity * product.unit_price), count(product.product_id),
-        min(CASE
-            WHEN json_type(given.raw_stock_code) <=> 'STRING' AND json_type(given.raw_quantity) <=> 'INTEGER'
-                AND coalesce(given.quantity, 0) >= 1 AND coalesce(locate(_utf8mb4 0x00, given.stock_code), 0) = 0
-                THEN NULL
-            ELSE given.line_number
-        END)
-    INTO priced, line_count, total_amount, known_count, wrong_line
-    FROM json_table(wanted_lines, '$[*]' COLUMNS (
-        line_number FOR ORDINALITY,
-        raw_stock_code json PATH '$.stock_code',
-        raw_quantity json PATH '$.quantity',
-        stock_code varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.stock_code' NULL ON ERROR,
-        quantity int PATH '$.quantity' NULL ON ERROR
-    )) AS given
-    LEFT JOIN shop.products AS product ON product.stock_code = given.stock_code;
-
-    IF wrong_line IS NOT NULL THEN
-        CALL shop.refuse_order(concat(
-            'line ', wrong_line, ' is ',
-            left(json_extract(wanted_lines, concat('$[', wrong_line - 1, ']')), 200),
-            ': expected a stock code and a whole quantity, 1 to 2147483647'
-        ));
-    ELSEIF known_count < line_count THEN
-        CALL shop.refuse_unknown_products(wanted_lines);
-    END IF;
-END//
-
--- The new order's id, or NULL if there is an order with this token.
-DROP PROCEDURE IF EXISTS shop.insert_order//
-CREATE DEFINER = shop_owner PROCEDURE shop.insert_order(
-    token binary(16),
-    customer_id bigint,
-    country text CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin,
-    warehouse_id int,
-    line_count int,
-    total_amount decimal(14, 3),
-    ordered_at datetime(6),
-    OUT new_order_id bigint
-)
-MODIFIES SQL DATA
-BEGIN
-    DECLARE attempts_left int DEFAULT 10;
-
-    -- Of three calls with one token the first inserts and two wait, each with a lock that stops the other one
-    -- should the first roll back: InnoDB then picks one to begin again. It has nothing to lose yet.
-    WHILE attempts_left > 0 DO
-        BEGIN
-            DECLARE EXIT HANDLER FOR 1213
-            BEGIN
-                SET attempts_left = attempts_left - 1;
-                IF attempts_left = 0 THEN
-                    RESIGNAL;
-                END IF;
-                SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-                START TRANSACTION;
-            END;
-            DECLARE EXIT HANDLER FOR 1062
-            BEGIN
-                IF NOT EXISTS (SELECT 1 FROM shop.orders AS known WHERE known.request_token = token) THEN
-                    RESIGNAL; -- another key's
-                END IF;
-                SET attempts_left = 0;
-            END;
-
-            INSERT INTO shop.orders
-                (request_token, status, customer_id, country, warehouse_id, line_count, total_amount, ordered_at)
-            VALUES
-                (token, 'placed', customer_id, country, warehouse_id, line_count, total_amount, ordered_at);
-            SET new_order_id = last_insert_id(), attempts_left = 0;
-        END;
-    END WHILE;
-END//
-
--- Takes the order's goods off the warehouse's stock, or says what is short and takes nothing.
-DROP PROCEDURE IF EXISTS shop.take_stock//
-CREATE DEFINER = shop_owner PROCEDURE shop.take_stock(new_order_id bigint, warehouse_id int)
-MODIFIES SQL DATA
-BEGIN
-    DECLARE wanted_product_id int;
-    DECLARE wanted_quantity bigint;
-    DECLARE is_done boolean DEFAULT false;
-    DECLARE wanted CURSOR FOR
-        SELECT line.product_id, sum(line.quantity)
-        FROM shop.order_lines AS line
-        WHERE line.order_id = new_order_id
-        GROUP BY line.product_id
-        ORDER BY line.product_id;
-    DECLARE CONTINUE HANDLER FOR NOT FOUND SET is_done = true;
-
-    OPEN wanted;
-    FETCH wanted INTO wanted_product_id, wanted_quantity;
-    WHILE NOT is_done DO
-        UPDATE shop.inventory AS shelf
-        SET shelf.stock = shelf.stock - wanted_quantity
-        WHERE shelf.product_id = wanted_product_id
-            AND shelf.warehouse_id = warehouse_id
-            AND shelf.stock >= wanted_quantity;
-        IF row_count() > 0 THEN
-            FETCH wanted INTO wanted_product_id, wanted_quantity;
-        ELSE
-            -- Returns only if somebody filled the shelf between the two statements: then try again.
-            CALL shop.refuse_shortage(new_order_id, warehouse_id, wanted_product_id);
-        END IF;
-    END WHILE;
-    CLOSE wanted;
 END//
 
 DROP PROCEDURE IF EXISTS shop.put_stock_back//
@@ -438,8 +392,18 @@ BEGIN
     CALL shop.refuse('SH002', concat('unknown product: ', products), json_object('stock_codes', stock_codes));
 END//
 
+DROP PROCEDURE IF EXISTS shop.refuse_line//
+CREATE DEFINER = shop_owner PROCEDURE shop.refuse_line(wanted_lines json, wrong_line int)
+MODIFIES SQL DATA
+CALL shop.refuse_order(concat(
+    'line ', wrong_line, ' is ', left(json_extract(wanted_lines, concat('$[', wrong_line - 1, ']')), 200),
+    ': expected a stock code and a whole quantity, 1 to 2147483647'
+))//
+
 DROP PROCEDURE IF EXISTS shop.refuse_order//
-CREATE DEFINER = shop_owner PROCEDURE shop.refuse_order(problem text CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin)
+CREATE DEFINER = shop_owner PROCEDURE shop.refuse_order(
+    problem text CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin
+)
 MODIFIES SQL DATA
 CALL shop.refuse('SH003', concat('invalid order: ', problem), json_object('problem', problem))//
 
