@@ -39,6 +39,16 @@ def of_names(verb: str, names: Sequence[str]) -> Answer:
     return Answer("\n".join(f"{verb} {name}" for name in names) or "nothing to do", {verb: list(names)})
 
 
+def of_settled(name: str, done: int | None, statements: int) -> Answer:
+    """Return where a file goes on that was applied in part."""
+    if done is None:
+        return Answer(f"{name} begins anew", {"settled": name, "goes_on_at": 1})
+    text = "is recorded by the next apply: all of it stands"
+    if done < statements:
+        text = f"goes on at statement {done + 1} of {statements}"
+    return Answer(f"{name} {text}", {"settled": name, "goes_on_at": done + 1})
+
+
 def of_files(migrations: Sequence[Migration]) -> Answer:
     """Return that files alone were looked at, and found well formed."""
     return Answer(

@@ -1,4 +1,4 @@
-"""The migrator's command line: any PostgreSQL database, any folder of migrations."""
+"""The migrator's command line: any PostgreSQL or MySQL database, any folder of migrations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from apply_schema.opening import open_database, packaged_directory
+from apply_schema.opening import ENGINES, engine_meant, open_database, packaged_directory
 from apply_schema.verbs import VERBS, Order, run
 
 if TYPE_CHECKING:
@@ -18,19 +18,23 @@ if TYPE_CHECKING:
     from apply_schema.answers import Answer
 
 DESCRIPTION = """\
-Bring a PostgreSQL database's schema to what plain .sql files say.
+Bring a PostgreSQL or MySQL database's schema to what plain .sql files say.
 
 verbs:
   status          each migration and how it stands
   validate        status, after reading every file's statements
-  apply           apply what is pending, each file whole or not at all
+  apply           apply what is pending, each file whole or not at all; on MySQL, whose DDL commits by
+                  itself, a file that failed goes on at its failed statement
   dry-run         print the statements that apply would run; --rehearse: run them and roll back
-  repair          have the history agree with edited and removed files; runs nothing
+  repair          have the history agree with edited and removed files; runs nothing.
+                  of a file that MySQL has in part: --statement-done or --statement-undone says of the
+                  statement where it stands that it was done or not, --start-over that you undid the file
   baseline        record files as there already, in a database without a history
 """
 EPILOG = """\
 the database, by the first of these that is given:
-  --url           postgresql://user@host:port/database; a password is safer in PGPASSWORD or ~/.pgpass
+  --url           postgresql://user@host:port/database or mysql://user@host:port/database; a password
+                  is safer in PGPASSWORD, ~/.pgpass or MYSQL_PWD
   --secret-arn    an RDS secret in Secrets Manager with host, port, dbname, username and password
   DATABASE_URL    a URL, as above
   DATABASE_ENGINE, DATABASE_NAME, CLUSTER_ENDPOINT, ADMIN_SECRET_ARN, ... as the Lambda function has them
@@ -47,8 +51,9 @@ def main(arguments: Sequence[str]) -> int:
     # The driver keeps Ctrl-C waiting until the server answers. Ending at once is safe: the server rolls back.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     options, order = _understood(arguments)
-    directory = options.directory or packaged_directory()
-    code, answer = run(order, directory, lambda: open_database(options, os.environ), _progress)
+    engine = engine_meant(options, os.environ)
+    directory = options.directory or packaged_directory(engine)
+    code, answer = run(order, directory, lambda: open_database(options, os.environ), _progress, engine=engine)
     _print(answer, as_json=options.json)
     return code
 
@@ -75,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("verb", choices=VERBS, metavar="VERB", help=argparse.SUPPRESS)
     parser.add_argument("--directory", help="the folder of .sql files (the shop's)")
+    parser.add_argument("--engine", choices=ENGINES, help="whose files these are (by URL, variables, folder)")
     parser.add_argument("--url", help="the database's URL")
     parser.add_argument("--secret-arn", help="the database's secret")
     parser.add_argument("--json", action="store_true", help="answer in JSON")
@@ -82,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--files-only", action="store_true", help="validate: look at no database")
     parser.add_argument("--rehearse", action="store_true", help="dry-run: run it, and roll it back")
     parser.add_argument("--version", type=int, metavar="N", help="baseline: the last version that is there")
+    parser.add_argument("--statement-done", action="store_true", help="repair: what it stands at was done")
+    parser.add_argument("--statement-undone", action="store_true", help="repair: what it stands at was not")
+    parser.add_argument("--start-over", action="store_true", help="repair: what the file left was undone")
     for name, default, meaning in (
         ("--wait-seconds", 60.0, "how long to wait for another migrator (60)"),
         ("--lock-timeout-seconds", 10.0, "how long a statement may wait for a table (10)"),

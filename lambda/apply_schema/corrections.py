@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from apply_schema.history import Entry, HistoryRefused, State, compare
+from apply_schema.history import HALF_APPLIED, Entry, HistoryRefused, State, compare
 from apply_schema.migration_files import FilesRefused, Migration, MigrationFiles
 
 if TYPE_CHECKING:
@@ -26,6 +26,33 @@ def repair(
             removed=[entry.row for entry in wrong if entry.row and not entry.file],
         )
     return wrong
+
+
+def settle(
+    database: MigrationDatabase, files: MigrationFiles, settlement: str, *, report: Callable[[str], None]
+) -> tuple[str, int | None, int]:
+    """Say of the statement at which a file stands whether it was done, or that the file was never begun.
+
+    Returns the file's name, how many of its statements stand from now on, and how many it has. Runs nothing.
+    """
+    from apply_schema.planning import read_scripts
+
+    with database.locked(report) as locked:
+        half_applied = compare(files, database.history()).of(*HALF_APPLIED)
+        found = [
+            (one.file, one.row.progress) for one in half_applied if one.file and one.row and one.row.progress
+        ]
+        if not found:
+            raise HistoryRefused("no file is applied in part: there is nothing to say about a statement")
+        migration, progress = found[0]
+        (planned,) = read_scripts(database.read_script, [migration])
+        count = len(planned.script.statements)
+        done: int | None = None
+        if settlement != "start_over":
+            at = progress.sent or progress.failed_at or progress.done + 1
+            done = min(count, at if settlement == "statement_done" else progress.done)
+        locked.settle(planned, done)
+    return migration.name, done, count
 
 
 def baseline(

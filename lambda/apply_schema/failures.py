@@ -26,6 +26,10 @@ class StatementFailed(MigrationFailed):
     """The database refused a statement; file, line, column and the statement stand in the message."""
 
 
+class InDoubt(MigrationFailed):
+    """Whether a statement of an earlier run was done is known to nobody; the message says what to do."""
+
+
 class LockHeld(MigrationFailed):
     """Another session kept the migrator's lock for longer than this run would wait; it is named."""
 

@@ -12,12 +12,12 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from apply_schema import on_demand
+from apply_schema.limits import Limits
 from apply_schema.migration_files import MigrationFiles, read_files
 from apply_schema.migrations import apply_reconnecting
 from apply_schema.opening import packaged_directory
 from apply_schema.opening_in_aws import open_by_environment
 from aurora.deadline import Deadline, LambdaContext
-from aurora.postgresql_migrations import Limits
 from custom_resource import Request, RequestType, explained, respond
 
 PHYSICAL_ID = "migrations"
@@ -41,7 +41,10 @@ def on_event(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
     if request.type is RequestType.DELETE:
         return respond(request.physical_resource_id or PHYSICAL_ID)
     request.properties.allow("Digest")
-    files = packaged_files(request.properties.digest("Digest"), packaged_directory())
+    files = packaged_files(
+        request.properties.digest("Digest"),
+        packaged_directory(os.environ.get("DATABASE_ENGINE", "postgresql")),
+    )
     # Another run ends by its own deadline, a killed one's statement by the server: it is worth waiting.
     limits = Limits(wait_for_lock_seconds=deadline.remaining_seconds(), deadline=deadline)
     outcome = apply_reconnecting(

@@ -12,8 +12,24 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+class Progress(NamedTuple):
+    """How far a file came that was begun and not applied whole, on an engine whose DDL commits by itself."""
+
+    statements: int
+    done: int
+    """So many of its statements are known to stand: the first ones."""
+    sent: int = 0
+    """The number of a statement that was sent without its end being known; 0: there is none."""
+    failed_at: int = 0
+    """The number of the statement that the server refused; 0: the run ended otherwise."""
+    said: str = ""
+    """What the server said about it."""
+    is_running: bool = False
+    """Whether a run is at it right now."""
+
+
 class Applied(NamedTuple):
-    """One row of the history."""
+    """One row of the history, or of the journal: then `progress` is there."""
 
     name: str
     version: int | None
@@ -23,6 +39,7 @@ class Applied(NamedTuple):
     applied_at: datetime
     applied_by: str
     duration_seconds: float
+    progress: Progress | None = None
 
 
 class State(enum.Enum):
@@ -37,6 +54,13 @@ class State(enum.Enum):
     LATE = "late"
     AHEAD = "ahead"
     """Newer than every file: the database was migrated by a later version of the code."""
+    FAILED = "failed"
+    """Begun, up to a statement that the server refused: it goes on there."""
+    IN_DOUBT = "in doubt"
+    """Begun, up to a statement that was sent without its end being known."""
+    BEGUN = "begun"
+    """Begun, up to a statement that was not sent."""
+    RUNNING = "running"
     WITHOUT_FILE = "without file"
     """A repeatable migration that the files do not have any more: what it created stands."""
 
@@ -52,6 +76,18 @@ class Entry(NamedTuple):
     def name(self) -> str:
         """The file's name, or the history's where no file is left."""
         return self.file.name if self.file else self.row.name if self.row else ""
+
+    @property
+    def standing(self) -> str:
+        """The state, and of a file that was begun the statement at which it stands."""
+        progress = self.row.progress if self.row else None
+        if progress is None:
+            return self.state.value
+        at = progress.failed_at or progress.sent or min(progress.done + 1, progress.statements)
+        return f"{self.state.value} at {at}/{progress.statements}"
+
+
+HALF_APPLIED = (State.FAILED, State.IN_DOUBT, State.BEGUN, State.RUNNING)
 
 
 class HistoryRefused(Exception):
@@ -77,7 +113,8 @@ class Comparison(NamedTuple):
         """What an apply would run, in its order."""
         if self.is_ahead:
             return ()
-        return tuple(entry.file for entry in self.of(State.PENDING, State.CHANGED) if entry.file)
+        states = (State.PENDING, State.CHANGED, *HALF_APPLIED)
+        return tuple(entry.file for entry in self.of(*states) if entry.file)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -103,22 +140,41 @@ def compare(files: MigrationFiles, history: Sequence[Applied], *, allow_late: bo
             late = one.version < highest_applied and not allow_late
             entries.append(_versioned(one, by_version.pop(one.version, None), late))
     for row in by_version.values():
+        if _left_nothing(row):
+            continue
         state = State.AHEAD if (row.version or 0) > files.highest_version else State.REMOVED
         entries.append(Entry(state, None, row))
-    entries += [Entry(State.WITHOUT_FILE, None, row) for row in by_name.values()]
+    entries += [Entry(State.WITHOUT_FILE, None, row) for row in by_name.values() if not row.progress]
     return Comparison(tuple(sorted(entries, key=_order)))
 
 
 def _versioned(one: Migration, row: Applied | None, late: bool) -> Entry:
     if row is None:
         return Entry(State.LATE if late else State.PENDING, one, None)
+    if row.progress:
+        return Entry(_half_applied(row.progress), one, row)
     return Entry(State.APPLIED if row.checksum == one.checksum else State.EDITED, one, row)
 
 
 def _repeatable(one: Migration, row: Applied | None) -> Entry:
     if row is None:
         return Entry(State.PENDING, one, None)
+    if row.progress:
+        return Entry(_half_applied(row.progress), one, row)
     return Entry(State.APPLIED if row.checksum == one.checksum else State.CHANGED, one, row)
+
+
+def _left_nothing(row: Applied) -> bool:
+    """Tell whether the server refused the first statement of a file whose number has no file any more."""
+    return row.progress is not None and row.progress.done == 0 and row.progress.failed_at == 1
+
+
+def _half_applied(progress: Progress) -> State:
+    if progress.is_running:
+        return State.RUNNING
+    if progress.failed_at:
+        return State.FAILED
+    return State.IN_DOUBT if progress.sent else State.BEGUN
 
 
 def _order(entry: Entry) -> tuple[bool, int, str]:
@@ -135,8 +191,9 @@ def _problem(entry: Entry) -> str:
             "give it a number above theirs, or allow late files explicitly"
         )
     if file is None:
+        was = "begun" if row.progress else "applied"
         return (
-            f"{row.name} (sha256 {row.checksum}) was applied at {row.applied_at:%Y-%m-%d %H:%M:%S%z} "
+            f"{row.name} (sha256 {row.checksum}) was {was} at {row.applied_at:%Y-%m-%d %H:%M:%S%z} "
             "and its file is gone (no hash); restore it, or have `repair` forget it"
         )
     formerly = "" if row.name == file.name else f" as {row.name}"

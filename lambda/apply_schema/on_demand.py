@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from apply_schema.answers import Answer
+from apply_schema.limits import Limits
 from apply_schema.opening import packaged_directory
 from apply_schema.opening_in_aws import open_database
 from apply_schema.verbs import Exit, Order, run
-from aurora.postgresql_migrations import Limits
 from custom_resource import MalformedEvent
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ _TYPES: dict[str, type] = {
     "allow_late": bool,
     "rehearse": bool,
     "version": int,
+    "statement_done": bool,
+    "statement_undone": bool,
+    "start_over": bool,
 }
 
 
@@ -39,7 +42,7 @@ def answered(event: Mapping[str, Any], *, deadline: Deadline, report: Report) ->
     said: list[str] = []
     code, answer = run(
         order,
-        packaged_directory(),
+        packaged_directory(os.environ.get("DATABASE_ENGINE", "postgresql")),
         lambda: open_database(None, os.environ, limits),
         _both(report, said.append),
     )

@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-import psycopg2
-from psycopg2.extensions import parse_dsn
-
 from apply_schema.failures import DatabaseUnknown, MigrationFailed
-from aurora.postgresql_migrations import Limits, PostgresqlMigrations
+from apply_schema.limits import Limits
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from apply_schema.database import MigrationDatabase
+    from apply_schema.database import MigrationDatabase, Script
     from aurora.deadline import Deadline
+    from aurora.session import Session
 
 _SOURCE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _ROOTS = (_SOURCE_ROOT, os.path.dirname(_SOURCE_ROOT))
-URL_SCHEMES = ("postgresql://", "postgres://")
+ENGINES = ("postgresql", "mysql")
+URL_SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql"}
+URL_FORMS = "postgresql://user@host:port/database or mysql://user@host:port/database"
 CONNECT_TIMEOUT_SECONDS = 10
 
 
@@ -28,6 +28,39 @@ def packaged_directory(engine: str = "postgresql") -> str:
     """Return schema/<engine>: beside the packages in Lambda, beside lambda/ in the repository."""
     in_lambda, in_repository = (os.path.join(root, "schema", engine) for root in _ROOTS)
     return in_lambda if os.path.isdir(in_lambda) else in_repository
+
+
+def engine_meant(options: argparse.Namespace, variables: Mapping[str, str]) -> str:
+    """Return the engine that is named, or whose database or folder of files is."""
+    url = options.url or (None if options.secret_arn else variables.get("DATABASE_URL", ""))
+    folder = os.path.basename(os.path.normpath(options.directory or ""))
+    named = options.engine or URL_SCHEMES.get((url or "").partition("://")[0])
+    if not named and not options.secret_arn and not url:
+        named = variables.get("DATABASE_ENGINE") if not folder or folder not in ENGINES else folder
+    named = named or (folder if folder in ENGINES else None)
+    return named if named in ENGINES else "postgresql"
+
+
+def script_reader(engine: str) -> Callable[[str], Script]:
+    """Return what cuts files into statements as this engine's own client does."""
+    if engine == "mysql":
+        from aurora.mysql_migrations.script import read_script as read_mysql
+
+        return read_mysql
+    from apply_schema.sql_script import read_script
+
+    return read_script
+
+
+def migrations_over(session: Session, limits: Limits) -> MigrationDatabase:
+    """Return the migrator's view of a session's database; the session is its own from now on."""
+    if session.engine == "mysql":
+        from aurora.mysql_migrations import MysqlMigrations
+
+        return MysqlMigrations(session.connection, limits)
+    from aurora.postgresql_migrations import PostgresqlMigrations
+
+    return PostgresqlMigrations(session.connection, limits)
 
 
 def open_database(options: argparse.Namespace, variables: Mapping[str, str]) -> MigrationDatabase:
@@ -60,9 +93,34 @@ def _deadline(seconds: float | None) -> Deadline | None:
 
 
 def open_by_url(url: str, variables: Mapping[str, str], limits: Limits) -> MigrationDatabase:
-    """Open the database of a URL as libpq reads it. Over a network, TLS is verified unless it says else."""
-    if not url.startswith(URL_SCHEMES):
-        raise DatabaseUnknown("the URL's scheme is unknown: expected postgresql://user@host:port/database")
+    """Open the database of a URL. Over a network, TLS is verified in full unless the URL says else."""
+    engine = URL_SCHEMES.get(url.partition("://")[0])
+    if engine is None:
+        raise DatabaseUnknown(f"the URL's scheme is unknown: expected {URL_FORMS}")
+    if engine == "mysql":
+        return _open_mysql(url, variables, limits)
+    return _open_postgresql(url, variables, limits)
+
+
+def _open_mysql(url: str, variables: Mapping[str, str], limits: Limits) -> MigrationDatabase:
+    from aurora.failures import ConnectionFailed
+    from aurora.opening_by_url import UrlMalformed, connect_by_url
+
+    try:
+        return migrations_over(connect_by_url(url, variables, application_name="apply_schema"), limits)
+    except UrlMalformed as error:
+        raise DatabaseUnknown(str(error)) from None
+    except ConnectionFailed as error:
+        raise MigrationFailed(str(error)) from None
+
+
+def _open_postgresql(url: str, variables: Mapping[str, str], limits: Limits) -> MigrationDatabase:
+    """As libpq reads the URL; `connect_by_url` would take a quarter of a run with nothing to do."""
+    import psycopg2
+    from psycopg2.extensions import parse_dsn
+
+    from aurora.postgresql_migrations import PostgresqlMigrations
+
     try:
         parts = parse_dsn(url)
         if "password" in parts:
@@ -73,7 +131,7 @@ def open_by_url(url: str, variables: Mapping[str, str], limits: Limits) -> Migra
         connection = psycopg2.connect(url, connect_timeout=CONNECT_TIMEOUT_SECONDS, **tls)
     except (psycopg2.ProgrammingError, UnicodeError):
         # without `from`: the driver's text repeats the URL, password and all
-        raise DatabaseUnknown("the URL is malformed: expected postgresql://user@host:port/database") from None
+        raise DatabaseUnknown(f"the URL is malformed: expected {URL_FORMS}") from None
     except psycopg2.OperationalError as error:
         from aurora.redaction import redact
 

@@ -11,12 +11,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from apply_schema.database import MigrationDatabase
 from apply_schema.failures import DatabaseUnknown, MigrationFailed
+from apply_schema.limits import Limits
+from apply_schema.opening import migrations_over
 from aurora import connecting
 from aurora.credentials import PATIENCE
 from aurora.deadline import Deadline
 from aurora.environment import SECRET_ARN, DatabaseEnvironment, EnvironmentIncomplete
 from aurora.failures import ConnectionFailed, SecretUnavailable
-from aurora.postgresql_migrations import Limits, PostgresqlMigrations
 
 LONGEST_CONNECT_SECONDS = 60.0
 
@@ -39,7 +40,7 @@ def open_by_environment(
 ) -> MigrationDatabase:
     """Open the database of a function's environment as its admin, on the writer and past the proxy."""
     environment = DatabaseEnvironment.from_environment(variables)
-    return PostgresqlMigrations(connecting.connect_admin(environment, deadline=deadline).connection, limits)
+    return migrations_over(connecting.connect_admin(environment, deadline=deadline), limits)
 
 
 def open_by_secret(
@@ -51,7 +52,7 @@ def open_by_secret(
     content = _described_database(arn)
     host = str(content["host"])
     environment = DatabaseEnvironment(
-        engine="postgresql",
+        engine=_engine_of(content),
         database=str(content["dbname"]),
         port=content["port"],
         cluster_endpoint=host,
@@ -62,7 +63,7 @@ def open_by_secret(
         admin_secret_arn=arn,
         ca_bundle=variables.get("CA_BUNDLE"),
     )
-    return PostgresqlMigrations(connecting.connect_admin(environment, deadline=deadline).connection, limits)
+    return migrations_over(connecting.connect_admin(environment, deadline=deadline), limits)
 
 
 def _described_database(arn: str) -> dict[str, Any]:
@@ -82,6 +83,11 @@ def _described_database(arn: str) -> dict[str, Any]:
             f"{arn}: the secret has no {' and no '.join(missing)}: attach it to its cluster"
         )
     return dict(content)
+
+
+def _engine_of(content: Mapping[str, Any]) -> str:
+    """Return the engine of RDS's own word for it, such as aurora-mysql; secrets may lack it."""
+    return "mysql" if "mysql" in str(content.get("engine", "")) else "postgresql"
 
 
 def _region_of(arn: str) -> str:

@@ -109,7 +109,8 @@ class _Reader:
             else:
                 position = self._within_statement(kind, start, token[kind])
         self._end_statement(len(self._text))
-        return Script(tuple(self._statements), self._transactional)
+        remark = "" if self._transactional else "without a transaction"
+        return Script(tuple(self._statements), self._transactional, remark)
 
     def _begin_statement(self) -> None:
         self._start: int | None = None

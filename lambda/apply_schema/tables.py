@@ -16,7 +16,7 @@ def of_status(comparison: Comparison) -> Answer:
     """Return every migration with its state."""
     rows: list[tuple[str, ...]] = [("migration", "state", "applied at", "by", "ms")]
     rows += [_row(entry) for entry in comparison.entries]
-    text = [_table(rows), "", _summary(comparison), *comparison.problems]
+    text = [_table(rows), "", _summary(comparison), *_said(comparison), *comparison.problems]
     return Answer(
         "\n".join(text),
         {
@@ -49,9 +49,9 @@ def of_rehearsal(tried: Sequence[Planned], left: Sequence[Planned]) -> Answer:
 
 def _lines(planned: Planned) -> list[str]:
     migration, script = planned
-    alone = "" if script.transactional else ", without a transaction"
+    remark = f", {script.remark}" if script.remark else ""
     count = len(script.statements)
-    lines = [f"{migration.name} ({count} statement{'' if count == 1 else 's'}{alone})"]
+    lines = [f"{migration.name} ({count} statement{'' if count == 1 else 's'}{remark})"]
     return lines + [f"  {one.line:>4}  {_first_line(one.text)}" for one in script.statements]
 
 
@@ -70,10 +70,10 @@ def _plan_as_data(planned: Sequence[Planned]) -> dict[str, Any]:
 
 def _row(entry: Entry) -> tuple[str, ...]:
     if entry.row is None:
-        return (entry.name, entry.state.value, "", "", "")
+        return (entry.name, entry.standing, "", "", "")
     milliseconds = f"{entry.row.duration_seconds * 1000:.0f}"
     applied_at = f"{entry.row.applied_at:%Y-%m-%d %H:%M:%S}"
-    return (entry.name, entry.state.value, applied_at, entry.row.applied_by, milliseconds)
+    return (entry.name, entry.standing, applied_at, entry.row.applied_by, milliseconds)
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:
@@ -81,6 +81,12 @@ def _table(rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
+
+
+def _said(comparison: Comparison) -> list[str]:
+    """Return why files that were begun did not come further."""
+    progress = {entry.name: entry.row.progress for entry in comparison.entries if entry.row}
+    return [f"{name}: {one.said}" for name, one in progress.items() if one and one.said]
 
 
 def _state(comparison: Comparison) -> str:
@@ -105,6 +111,7 @@ def _as_data(entry: Entry) -> dict[str, Any]:
         "state": entry.state.value,
         "file_checksum": file.checksum if file else None,
         "applied_checksum": row.checksum if row else None,
+        "progress": row.progress._asdict() if row and row.progress else None,
         "kind": row.kind if row else file.kind if file else None,
         "applied_at": row.applied_at.isoformat() if row else None,
         "applied_by": row.applied_by if row else None,

@@ -10,6 +10,7 @@ import enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from apply_schema import answers
+from apply_schema.database import RehearsalRefused
 from apply_schema.failures import DatabaseUnknown, MigrationFailed
 from apply_schema.history import HistoryRefused, compare
 from apply_schema.migration_files import FilesRefused, MigrationFiles, read_files
@@ -34,6 +35,10 @@ class Exit(enum.IntEnum):
     REFUSED = 4
 
 
+SETTLEMENTS = ("statement_done", "statement_undone", "start_over")
+"""What repair can be told of the file that is applied in part."""
+
+
 class Order(NamedTuple):
     """A verb and what it is told."""
 
@@ -42,6 +47,9 @@ class Order(NamedTuple):
     files_only: bool = False
     rehearse: bool = False
     version: int | None = None
+    statement_done: bool = False
+    statement_undone: bool = False
+    start_over: bool = False
 
     @property
     def problem(self) -> str | None:
@@ -56,21 +64,37 @@ class Order(NamedTuple):
             return "--rehearse belongs to dry-run"
         if self.allow_late and self.verb in ("repair", "baseline"):
             return f"--allow-late does not belong to {self.verb}"
-        return None
+        return self._problem_of_settlements()
+
+    def _problem_of_settlements(self) -> str | None:
+        options = [f"--{name.replace('_', '-')}" for name in SETTLEMENTS if getattr(self, name)]
+        if options and self.verb != "repair":
+            return f"{options[0]} belongs to repair"
+        return f"{options[0]} and {options[1]} contradict each other" if len(options) > 1 else None
 
 
-def run(order: Order, directory: str, connect: Callable[[], MigrationDatabase], report: Report) -> Ending:
-    """Do what is ordered. However it ends, short of a defect, there is an answer."""
+def run(
+    order: Order,
+    directory: str,
+    connect: Callable[[], MigrationDatabase],
+    report: Report,
+    *,
+    engine: str = "postgresql",
+) -> Ending:
+    """Do what is ordered. However it ends, short of a defect, there is an answer.
+
+    `engine` says whose client's scripts these are where no database does.
+    """
     try:
         files = read_files(directory)
         if order.files_only:
-            return _validate_files(files)
+            return _validate_files(files, engine)
         database = connect()
         try:
             return VERBS[order.verb](database, files, order, report)
         finally:
             database.close()
-    except (FilesRefused, HistoryRefused) as error:
+    except (FilesRefused, HistoryRefused, RehearsalRefused) as error:
         return Exit.REFUSED, answers.of_error("refused", error)
     except DatabaseUnknown as error:
         return Exit.USAGE, answers.of_error("usage", error)
@@ -87,15 +111,17 @@ def _status(database: MigrationDatabase, files: MigrationFiles, order: Order, _r
 
 
 def _validate(database: MigrationDatabase, files: MigrationFiles, order: Order, report: Report) -> Ending:
-    _validate_files(files)
+    from apply_schema.planning import read_scripts
+
+    read_scripts(database.read_script, files.migrations)
     return _status(database, files, order, report)
 
 
-def _validate_files(files: MigrationFiles) -> Ending:
+def _validate_files(files: MigrationFiles, engine: str) -> Ending:
+    from apply_schema.opening import script_reader
     from apply_schema.planning import read_scripts
-    from apply_schema.sql_script import read_script
 
-    read_scripts(read_script, files.migrations)
+    read_scripts(script_reader(engine), files.migrations)
     return Exit.DONE, answers.of_files(files.migrations)
 
 
@@ -116,9 +142,12 @@ def _dry_run(database: MigrationDatabase, files: MigrationFiles, order: Order, r
     return Exit.PENDING if planned else Exit.DONE, of_plan(planned)
 
 
-def _repair(database: MigrationDatabase, files: MigrationFiles, _order: Order, report: Report) -> Ending:
-    from apply_schema.corrections import repair
+def _repair(database: MigrationDatabase, files: MigrationFiles, order: Order, report: Report) -> Ending:
+    from apply_schema.corrections import repair, settle
 
+    for settlement in SETTLEMENTS:
+        if getattr(order, settlement):
+            return Exit.DONE, answers.of_settled(*settle(database, files, settlement, report=report))
     repaired = repair(database, files, report=report)
     return Exit.DONE, answers.of_names("repaired", [entry.name for entry in repaired])
 

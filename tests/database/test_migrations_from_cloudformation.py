@@ -32,7 +32,7 @@ class Context:
 @pytest.fixture
 def folder(empty_database, tmp_path, monkeypatch):
     """The packaged files, and functions that reach the test's database."""
-    monkeypatch.setattr(handler, "packaged_directory", lambda: tmp_path)
+    monkeypatch.setattr(handler, "packaged_directory", lambda _engine: tmp_path)
     monkeypatch.setattr(
         handler,
         "open_by_environment",
@@ -48,7 +48,7 @@ def no_database(tmp_path, monkeypatch):
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a connection was asked for")
 
-    monkeypatch.setattr(handler, "packaged_directory", lambda: tmp_path)
+    monkeypatch.setattr(handler, "packaged_directory", lambda _engine: tmp_path)
     monkeypatch.setattr(handler, "open_by_environment", refuse)
     return write(tmp_path, {"V1__a.sql": "SELECT 1;"})
 

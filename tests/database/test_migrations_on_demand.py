@@ -18,7 +18,7 @@ DONE, FAILED, USAGE, PENDING, REFUSED = range(5)
 @pytest.fixture
 def folder(empty_database, tmp_path, monkeypatch):
     """The packaged files, and a function that reaches the test's database."""
-    monkeypatch.setattr(on_demand, "packaged_directory", lambda: tmp_path)
+    monkeypatch.setattr(on_demand, "packaged_directory", lambda _engine: tmp_path)
     monkeypatch.setattr(
         on_demand,
         "open_database",

@@ -4,3 +4,7 @@ Two connections work: one runs the files and holds a lock for as long as the ser
 keeps the journal and the lock of the whole run. Reading the history needs one of them and `database` alone;
 what changes something is loaded when the lock is asked for (docs/adr/0026, 0062).
 """
+
+from aurora.mysql_migrations.database import Limits, MysqlMigrations
+
+__all__ = ["Limits", "MysqlMigrations"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from apply_schema.database import Planned
 from apply_schema.failures import MigrationFailed
+from apply_schema.history import HistoryRefused
 from aurora.postgresql_migrations import history
 from aurora.postgresql_migrations.database import Limits
 from aurora.postgresql_migrations.lock import let_go, wait_for_lock
@@ -76,6 +77,10 @@ class LockedPostgresql:
                 self._session.execute(history.CORRECT, (one.checksum, one.name, one.version))
             for row in removed:
                 self._session.execute(history.FORGET, (row.version,))
+
+    def settle(self, planned: Planned, done: int | None) -> None:
+        """Refuse: no transaction leaves a file half applied."""
+        raise HistoryRefused(f"{planned.migration.name} was not begun: {done} statements cannot stand")
 
     def _create_history(self) -> None:
         with self._session.transaction():
