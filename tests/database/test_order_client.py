@@ -10,12 +10,12 @@ from contextlib import closing
 import pytest
 
 import orders
+from acid.network import Network
 from aurora import connecting
 from aurora.deadline import Deadline
 from aurora.failures import DatabaseError, Unavailable
 from orders import OrderClient, OutcomeUnknown, WantedLine
 from tests.database.endpoints import AuroraEndpoints
-from tests.database.network import Network
 
 A, SCARCE = "SMOKE-TEST-A", "SMOKE-TEST-C"
 OWN_ID = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT connection_id()"}
@@ -34,7 +34,7 @@ def endpoints(database_server, tmp_path, monkeypatch):
 
 @pytest.fixture
 def network(endpoints):
-    with closing(Network(endpoints.writer.address, endpoints.port)) as network:
+    with closing(Network.to_port(endpoints.writer.address, endpoints.port)) as network:
         yield network
 
 

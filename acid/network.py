@@ -1,33 +1,62 @@
-"""A network between client and endpoint that can be cut, and that can swallow what is sent."""
+"""A network between client and server that can be cut, and that can swallow what is sent."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 
 class Network:
-    """Passes bytes on from a port of the endpoint's own address, so that its certificate fits. Close it.
+    """Passes bytes on, until it is told otherwise. Close it.
 
     `swallow_answers` lets requests reach the server and no answer come back; `swallow` lets nothing through.
     Neither ends a connection: nobody is told.
     """
 
-    def __init__(self, address: str, port_there: int) -> None:
-        self._there = (address, port_there)
-        self._listener = socket.create_server((address, 0))
-        self.port = int(self._listener.getsockname()[1])
+    def __init__(self, listener: socket.socket, reach: Callable[[], socket.socket]) -> None:
+        self._listener = listener
+        self._reach = reach
         self.connections = 0
         self._to_server, self._to_client = threading.Event(), threading.Event()
         self._open: list[socket.socket] = []
         self.restore()
         threading.Thread(target=self._serve, daemon=True).start()
 
+    @classmethod
+    def to_port(cls, address: str, port: int) -> Network:
+        """Listen on another port of the endpoint's own address, so that its certificate fits."""
+        return cls(
+            socket.create_server((address, 0)), lambda: socket.create_connection((address, port), timeout=10)
+        )
+
+    @classmethod
+    def to_socket(cls, path: Path, *, at: Path) -> Network:
+        """Listen at one path for the Unix socket at another, which may come and go."""
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(at))
+        listener.listen(128)
+
+        def reach() -> socket.socket:
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(str(path))
+            return server
+
+        return cls(listener, reach)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, of a network to a port."""
+        return int(self._listener.getsockname()[1])
+
     def swallow_answers(self) -> None:
+        """Let requests through alone."""
         self._to_client.clear()
 
     def swallow(self) -> None:
+        """Let nothing through."""
         self._to_client.clear()
         self._to_server.clear()
 
@@ -44,6 +73,7 @@ class Network:
         self._open.clear()
 
     def close(self) -> None:
+        """Neither listen nor hold a connection any more."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that would accept one more
         self._listener.close()
@@ -54,7 +84,11 @@ class Network:
             while True:
                 client, _ = self._listener.accept()
                 self.connections += 1
-                server = socket.create_connection(self._there, timeout=10)
+                try:
+                    server = self._reach()
+                except OSError:  # nobody is there: the client learns it as from a refusing host
+                    client.close()
+                    continue
                 server.settimeout(None)
                 self._open += [client, server]
                 for source, target, passes in (
