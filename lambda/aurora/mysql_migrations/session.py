@@ -24,6 +24,7 @@ from aurora.mysql_migrations.watch import Watch
 WORKER_LOCK = "migrations: its statements"
 
 _SET = "SET NAMES utf8mb4, lock_wait_timeout = %s, innodb_lock_wait_timeout = %s"
+_RESET_CONNECTION = 0x1F
 _MULTI_STATEMENTS_ON = b"\x00\x00"
 _USER_LOCKS = ("release_lock", "release_all_locks")
 
@@ -91,7 +92,7 @@ class Worker:
         if schema_changed and not self._database:
             self._reconnect()  # no command lets go of a schema
         else:
-            self._connection._execute_command(COMMAND.COM_RESET_CONNECTION, b"")  # type: ignore[attr-defined]
+            self._connection._execute_command(_RESET_CONNECTION, b"")  # type: ignore[attr-defined]
             self._connection._read_ok_packet()  # type: ignore[attr-defined]
             if schema_changed:
                 self._connection.select_db(self._database)
