@@ -89,6 +89,7 @@ class _Body:
         self._in_handler = False
         self._after_end = False
         self._parentheses = 0
+        self._previous_word = ""
 
     @property
     def is_open(self) -> bool:
@@ -121,9 +122,10 @@ class _Body:
             self._in_head = self._in_handler = False
         elif word == "handler":
             self._in_handler = True
-        elif word in _SIMPLE_BODIES:
+        elif word in _SIMPLE_BODIES and not self._parentheses and self._previous_word != "character":
             self._in_head = False
         self._at_statement = word in _BEGINS_STATEMENT and self._top != "expression" and not self._in_head
+        self._previous_word = word
 
     def _opens(self, word: str, followed_by_expression: bool) -> bool:
         if word not in _OPENERS or self._top == "expression":
