@@ -6,16 +6,19 @@ import json
 import os
 import re
 import shlex
+import ssl
 import subprocess
 import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import boto3
 import psycopg2
+import pymysql
 
 ROOT = Path(__file__).resolve().parents[2]
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
@@ -101,26 +104,17 @@ class LocalCloud:
         status: dict[str, Any] = json.loads(_localcloud(self.person, "status", self.name, "--json"))
         return status
 
-    def query(self, statement: str, *, host: str, secret: str, port: str = "5432") -> list[tuple[Any, ...]]:
-        """Return the rows that a statement gives the database's admin, over verified TLS."""
+    def query(self, statement: str, *, host: str, secret: str) -> list[tuple[Any, ...]]:
+        """Return the rows that a statement gives the database's admin, over verified TLS; then commit."""
         found = self.client("secretsmanager").get_secret_value(SecretId=secret)
         login = json.loads(found["SecretString"])
-        connection = psycopg2.connect(
-            host=host,
-            port=int(port),
-            user=login["username"],
-            password=login["password"],
-            dbname=login["dbname"],
-            sslmode="verify-full",
-            sslrootcert=self.variables["PGSSLROOTCERT"],
-            connect_timeout=10,
-        )
-        try:
-            with connection, connection.cursor() as cursor:
+        open_connection = _CONNECT[login["engine"]]
+        with closing(open_connection(host, login, self.variables["LOCALCLOUD_CA_BUNDLE"])) as connection:
+            with closing(connection.cursor()) as cursor:
                 cursor.execute(statement)
-                return cursor.fetchall()
-        finally:
-            connection.close()
+                rows = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+            connection.commit()
+        return rows
 
     def left_over(self) -> list[str]:
         """Return what exists beyond moto's defaults, the CLI's bootstrap, and logs (as on AWS)."""
@@ -154,6 +148,35 @@ class LocalCloud:
 
     def _names(self, service: str, operation: str, key: str, name: str, **arguments: Any) -> list[Any]:
         return [item[name] for item in self.items(service, operation, key, **arguments)]
+
+
+def _postgresql(host: str, login: dict[str, Any], ca_file: str) -> Any:
+    return psycopg2.connect(
+        host=host,
+        port=login["port"],
+        user=login["username"],
+        password=login["password"],
+        dbname=login["dbname"],
+        sslmode="verify-full",
+        sslrootcert=ca_file,
+        connect_timeout=10,
+    )
+
+
+def _mysql(host: str, login: dict[str, Any], ca_file: str) -> Any:
+    return pymysql.connect(
+        host=host,
+        port=int(login["port"]),
+        user=login["username"],
+        password=login["password"],
+        database=login["dbname"],
+        ssl=ssl.create_default_context(cafile=ca_file),
+        connect_timeout=10,
+    )
+
+
+_CONNECT = {"postgres": _postgresql, "mysql": _mysql}
+"""By what a secret calls the engine."""
 
 
 def _localcloud(person: Person, verb: str, name: str, *options: str) -> str:

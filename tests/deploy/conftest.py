@@ -8,9 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from stacks.engines import ENGINES
 from tests.deploy.clients import App, LocalCloud
 
 FOREIGN_APP = Path(__file__).parent / "foreign_app"
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Return each engine in turn, by the settings' name for it."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,10 @@ from pathlib import Path
 
 import pytest
 
+from localcloud.aurora.mysql_programs import MysqlPrograms
 from localcloud.state import Home
+from stacks.engines import ENGINES
+from stacks.settings import kind_on
 from tests.deploy.clients import ROOT
 
 REAL_FILE = ROOT.parent / "shared" / "data" / "online-retail.csv.gz"
@@ -65,6 +69,11 @@ def _processes_naming(name: str) -> list[str]:
     return found
 
 
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
 def verbs() -> Iterator[Verbs]:
     verbs = Verbs(f"make-local-{uuid.uuid4().hex[:8]}")
@@ -75,19 +84,29 @@ def verbs() -> Iterator[Verbs]:
     shutil.rmtree(ROOT / "build" / "assemblies" / verbs.cloud, ignore_errors=True)
 
 
-def test_it_reports_what_is_there_proves_it_again_and_takes_it_away(verbs: Verbs):
-    up = verbs.run("local", "up")
+def test_it_reports_what_is_there_proves_it_again_and_takes_it_away(
+    verbs: Verbs, engine: str, tmp_path: Path
+):
+    name = kind_on("local", engine)
+    up = verbs.run("local", "up", "--engine", engine)
     assert up.returncode == 0, up.stdout + up.stderr
-    for promise in ("Deploying", "shop-local-schema", "CREATE_COMPLETE", "Smoke test passed", "order lines"):
+    for promise in (
+        "Deploying",
+        f"shop-{name}-schema",
+        "CREATE_COMPLETE",
+        "Smoke test passed",
+        "order lines",
+    ):
         assert promise in up.stdout
     assert "make local-destroy" in up.stdout
 
-    (psql,) = re.findall(r"^ *(PGPASSWORD=.*)$", up.stdout, flags=re.MULTILINE)
-    assert _run_pasted(psql) == "shop_admin|t\n"
+    _try_pasted[engine](up.stdout, tmp_path)
 
-    assert "Smoke test passed: 13 checks" in verbs.run("smoke", "--deployment", "local").stdout
-    status = verbs.run("migrations", "status", "--deployment", "local", "--json").stdout
+    chosen = ("--deployment", "local", "--engine", engine)
+    assert "Smoke test passed: 13 checks" in verbs.run("smoke", *chosen).stdout
+    status = verbs.run("migrations", "status", *chosen, "--json").stdout
     assert json.loads(status)["state"] == "up-to-date"
+    assert f"shop-{name}-schema" in verbs.run("local", "status").stdout
 
     down = verbs.run("local", "down")
     assert down.returncode == 0, down.stdout + down.stderr
@@ -95,8 +114,9 @@ def test_it_reports_what_is_there_proves_it_again_and_takes_it_away(verbs: Verbs
     assert verbs.left() == []
 
 
-def _run_pasted(psql: str) -> str:
+def _try_psql(report: str, scratch: Path) -> None:
     """Run the pasted command with libpq in the place of psql, which not every machine has with TLS."""
+    (psql,) = re.findall(r"^ *(PGPASSWORD=.*)$", report, flags=re.MULTILINE)
     password, conninfo = re.fullmatch(r'PGPASSWORD="\$\((.*)\)" psql "(.*)"', psql).groups()  # type: ignore[union-attr]
     script = f'export PGPASSWORD="$({password})"; exec "{sys.executable}" -c "$0" "$1"'
     ask = (
@@ -104,29 +124,61 @@ def _run_pasted(psql: str) -> str:
         "c.execute('SELECT current_user'); user = c.fetchone()[0]; "
         "print(user, 't' if c.connection.info.ssl_in_use else 'f', sep='|')"
     )
-    return subprocess.run(
-        ["bash", "-c", script, ask, conninfo],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    ).stdout
+    assert _output_of("bash", "-c", script, ask, conninfo) == "shop_admin|t\n"
 
 
-def test_the_real_file_s_totals_are_those_of_the_report(verbs: Verbs):
+def _try_mysql(report: str, scratch: Path) -> None:
+    """Run the pasted command with the client of the server that runs here, as `mysql` of PATH."""
+    (mysql,) = re.findall(r"^ *(mysql .*)$", report, flags=re.MULTILINE)
+    client = scratch / "mysql"
+    client.write_text(f'#!/bin/sh\nexec {shlex.join(MysqlPrograms.find().mysql)} "$@"\n')
+    client.chmod(0o755)
+    said = _output_of("bash", "-c", f'PATH="{scratch}:$PATH"; {mysql} --execute status')
+    assert re.search(r"Current user:\s+shop_admin@", said), said
+    assert re.search(r"SSL:\s+Cipher in use", said), said
+
+
+_try_pasted = {"postgresql": _try_psql, "mysql": _try_mysql}
+
+
+def _output_of(*command: str) -> str:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_both_engines_live_side_by_side_until_each_is_taken_away(verbs: Verbs):
+    for engine in ENGINES:
+        up = verbs.run("local", "up", "--engine", engine)
+        assert up.returncode == 0, up.stdout + up.stderr
+    status = verbs.run("local", "status")
+    assert status.stdout.count("Smoke test passed") == 2, status.stdout + status.stderr
+    for engine in ENGINES:
+        smoke = verbs.run("smoke", "--deployment", "local", "--engine", engine)
+        assert "Smoke test passed" in smoke.stdout, smoke.stdout + smoke.stderr
+
+    down = verbs.run("local", "down", "--engine", "mysql")
+    assert "The local cloud stays for local" in down.stdout, down.stdout + down.stderr
+    assert "Smoke test passed" in verbs.run("smoke", "--deployment", "local").stdout
+    assert "make local ENGINE=mysql" in verbs.run("local", "status", "--engine", "mysql").stderr
+
+    assert "no process and no file is left" in verbs.run("local", "down").stdout
+    assert verbs.left() == []
+
+
+def test_the_real_file_s_totals_are_those_of_the_report(verbs: Verbs, engine: str):
     if not REAL_FILE.exists():
         pytest.skip("the real file is not on this machine")
-    up = verbs.run("local", "up", "--seed-file", str(REAL_FILE))
+    up = verbs.run("local", "up", "--engine", engine, "--seed-file", str(REAL_FILE))
     assert up.returncode == 0, up.stdout + up.stderr
     said = " ".join(up.stdout.split())
     assert "541909 lines = 540570 order lines + 1339 rejects; quantity 5176450, amount 9747747.934" in said
 
 
-def test_a_file_that_is_cut_off_is_refused_and_nothing_is_left(verbs: Verbs, tmp_path: Path):
+def test_a_file_that_is_cut_off_is_refused_and_nothing_is_left(verbs: Verbs, engine: str, tmp_path: Path):
     cut = tmp_path / "cut.csv.gz"
     cut.write_bytes(gzip.compress((HEADER + LINE * 5000).encode())[:-20])
-    up = verbs.run("local", "up", "--seed-file", str(cut))
+    up = verbs.run("local", "up", "--engine", engine, "--seed-file", str(cut))
     assert up.returncode == 1
     assert "cut.csv.gz" in up.stderr
     assert "truncated" in up.stderr or "cut off" in up.stderr or "ends" in up.stderr
@@ -134,10 +186,11 @@ def test_a_file_that_is_cut_off_is_refused_and_nothing_is_left(verbs: Verbs, tmp
 
 
 @pytest.mark.parametrize("phase", ["Synthesizing", "Deploying"])
-def test_ctrl_c_in_the_middle_leaves_nothing(verbs: Verbs, phase: str):
+def test_ctrl_c_in_the_middle_leaves_nothing(verbs: Verbs, engine: str, phase: str):
     process = subprocess.Popen(
-        verbs.command("local", "up"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        verbs.command("local", "up", "--engine", engine), cwd=ROOT, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:

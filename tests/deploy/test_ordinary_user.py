@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from localcloud.aurora.mysql_packages import cache_directory
 from tests.deploy.clients import ROOT, App, LocalCloud, Person
 
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -30,12 +31,22 @@ def ordinary_user():
             shutil.copytree(ROOT / part, home / part, ignore=shutil.ignore_patterns("__pycache__", "build"))
         (home / "node_modules").symlink_to(ROOT / "node_modules")
         (home / "tmp").mkdir()
+        _share_fetched_servers(home)
         for path in [home, *home.rglob("*")]:
             os.chown(path, nobody.pw_uid, nobody.pw_gid, follow_symlinks=False)
         variables = {"HOME": str(home), "TMPDIR": str(home / "tmp"), "PWD": str(home)}
         yield Person(home, own_python(become, home), become, variables)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _share_fetched_servers(home):
+    """Let the user have what was fetched already, as if the user had fetched it."""
+    fetched = cache_directory()
+    if fetched.is_dir():
+        own = home / ".cache" / "localcloud"
+        own.mkdir(parents=True)
+        (own / "mysql").symlink_to(fetched)
 
 
 def own_python(become, home):
@@ -54,11 +65,11 @@ def own_python(become, home):
     return ours
 
 
-def test_an_ordinary_user_deploys_and_destroys_a_database(ordinary_user):
+def test_an_ordinary_user_deploys_and_destroys_a_database(ordinary_user, engine):
     cloud = LocalCloud.start(ordinary_user)
     try:
         app = App(cloud, ordinary_user.project / "tests" / "deploy" / "foreign_app")
-        app.synthesize("app")
+        app.synthesize("app", engine=engine)
         app.bootstrap("app")
         app.deploy("app")
         outputs = app.outputs("ForeignTable")

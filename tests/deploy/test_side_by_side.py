@@ -14,14 +14,14 @@ def other_cloud():
     cloud.stop()
 
 
-def test_the_same_app_on_two_clouds(foreign_app, other_cloud):
-    foreign_app.synthesize("app")
+def test_the_same_app_on_two_clouds(foreign_app, other_cloud, engine):
+    foreign_app.synthesize("app", engine=engine)
     apps = [foreign_app, App(other_cloud, foreign_app.directory)]
     with ThreadPoolExecutor() as pool:
         databases = list(pool.map(deployed_database, apps))
     assert databases[0]["host"] != databases[1]["host"]
     ours, theirs = (app.cloud for app in apps)
-    ours.query("INSERT INTO things (id) VALUES (1) RETURNING id", **databases[0])
+    ours.query("INSERT INTO things (id) VALUES (1)", **databases[0])
     assert theirs.query("SELECT count(*) FROM things", **databases[1]) == [(0,)]
 
     foreign_app.destroy("app")

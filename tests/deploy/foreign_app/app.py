@@ -1,6 +1,7 @@
 """An application as any team would write it: plain L2 constructs, nothing that knows the local cloud.
 
-Context: revision (1, 2, 3), broken (the table's resource fails), database (false leaves the database out).
+Context: revision (1, 2, 3), broken (the table's resource fails), database (false leaves the database out),
+engine (postgresql, mysql).
 """
 
 import shutil
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import aws_cdk as cdk
 import psycopg2
+import pymysql
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_rds as rds
@@ -16,6 +18,10 @@ from aws_cdk import custom_resources
 from constructs import Construct
 
 HERE = Path(__file__).parent
+ENGINES = {
+    "postgresql": rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.VER_16_8),
+    "mysql": rds.DatabaseClusterEngine.aurora_mysql(version=rds.AuroraMysqlEngineVersion.VER_3_12_0),
+}
 
 
 class NetworkStack(cdk.Stack):
@@ -34,9 +40,7 @@ class DatabaseStack(cdk.Stack):
         self.cluster = rds.DatabaseCluster(
             self,
             "Cluster",
-            engine=rds.DatabaseClusterEngine.aurora_postgres(
-                version=rds.AuroraPostgresEngineVersion.VER_16_8
-            ),
+            engine=ENGINES[self.node.try_get_context("engine") or "postgresql"],
             writer=rds.ClusterInstance.serverless_v2("writer"),
             readers=[rds.ClusterInstance.serverless_v2("reader", scale_with_writer=True)],
             default_database_name="foreign",
@@ -55,6 +59,7 @@ class TableStack(cdk.Stack):
         cluster, proxy = database.cluster, database.proxy
         clients = ec2.SecurityGroup(self, "Clients", vpc=vpc)
         # from here: the other way round the two stacks would need each other
+        port = 3306 if context("engine") == "mysql" else 5432
         for name, group in {"Proxy": proxy.connections, "Cluster": cluster.connections}.items():
             ec2.CfnSecurityGroupIngress(
                 self,
@@ -62,8 +67,8 @@ class TableStack(cdk.Stack):
                 group_id=group.security_groups[0].security_group_id,
                 source_security_group_id=clients.security_group_id,
                 ip_protocol="tcp",
-                from_port=5432,
-                to_port=5432,
+                from_port=port,
+                to_port=port,
             )
         function = lambda_.Function(
             self,
@@ -134,9 +139,9 @@ class NoticeStack(cdk.Stack):
 
 
 def with_driver(source: Path, target: Path) -> Path:
-    """Return a directory with the function and its driver: what `pip install --target` would make."""
+    """Return a directory with the function and its drivers: what `pip install --target` would make."""
     packages = Path(psycopg2.__file__).parent
-    for package in (packages, packages.with_name("psycopg2_binary.libs")):
+    for package in (packages, packages.with_name("psycopg2_binary.libs"), Path(pymysql.__file__).parent):
         shutil.copytree(
             package, target / package.name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
         )
