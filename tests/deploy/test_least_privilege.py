@@ -7,7 +7,6 @@ import copy
 import pytest
 
 from tests.deploy.least_privilege import table
-from tests.deploy.least_privilege.deploying import Deployment
 from tests.deploy.least_privilege.noticing import what_notices
 from tests.deploy.least_privilege.rights import rights_of
 from tests.deploy.least_privilege.running import trial
@@ -33,7 +32,7 @@ def test_a_right_that_nobody_needs_is_found(prepared):
     statements = role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
     statements.append({"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"})
     (superfluous,) = [one for one in rights_of(templates) if one.content == statements[-1]]
-    assert what_notices(Deployment(prepared.cloud, "superfluous", templates), superfluous) is None
+    assert what_notices(prepared.deployment("superfluous", templates), superfluous) is None
 
 
 def test_each_right_is_missed_by_something_and_is_in_the_page(prepared):
@@ -44,3 +43,33 @@ def test_each_right_is_missed_by_something_and_is_in_the_page(prepared):
     assert table.without_reasons(table.page(tried)) == written, (
         "write it: .venv/bin/python -m tests.deploy.least_privilege --write"
     )
+
+
+@pytest.fixture(scope="module")
+def on_mysql(tmp_path_factory):
+    with trial(tmp_path_factory.mktemp("least_privilege_mysql"), "local-mysql") as prepared:
+        yield prepared
+
+
+def test_with_every_right_nothing_is_missed_on_mysql(on_mysql):
+    assert on_mysql.control() is None
+
+
+def test_each_right_that_lets_somebody_reach_a_database_of_mysql_is_missed(on_mysql):
+    """What the engine's own protocol carries: connections, tokens, the administrator's login."""
+    reaching = [one for one in on_mysql.rights if _reaches_a_database(one)]
+    assert len(reaching) >= 12
+    tried = on_mysql.try_all(reaching)
+    assert [one.right.name for one in tried if one.notice is None] == []
+
+
+def _reaches_a_database(right):
+    text = str(right.content)
+    reaching = (
+        "rds-db:connect",
+        "secretsmanager:GetSecretValue",
+        "rds.amazonaws.com",
+        "Endpoint.Port",
+        "13306",
+    )
+    return any(word in text for word in reaching)

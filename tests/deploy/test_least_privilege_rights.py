@@ -1,6 +1,9 @@
 """Which rights a template gives, and what is left of it without one."""
 
+from stacks.engines import ENGINES
 from tests.deploy.least_privilege.rights import LETS_NOBODY_OUT, STACKS, actions_of, rights_of, without
+from tests.deploy.least_privilege.table import described
+from tests.stacks.conftest import of_kind
 
 TRUST = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
 READ = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
@@ -106,3 +109,13 @@ def test_single_actions_are_those_of_statements_with_several():
         if one["PolicyName"] == "Own"
     ]
     assert statement == {**WRITE, "Action": ["s3:DeleteObject"]}
+
+
+def test_our_stacks_give_the_same_rights_on_both_engines_but_for_the_port():
+    """So that docs/rights.md, which is of one engine, holds for the other."""
+    on_postgresql, on_mysql = (
+        [described(right).replace(f"tcp {engine.default_port} ", "tcp PORT ") for right in rights_of(given)]
+        for engine, given in ((engine, of_kind("local", name).templates) for name, engine in ENGINES.items())
+    )
+    assert len(on_postgresql) > 40
+    assert on_mysql == on_postgresql

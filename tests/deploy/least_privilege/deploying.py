@@ -10,7 +10,6 @@ from typing import Any
 from tests.deploy.clients import LocalCloud
 from tests.deploy.least_privilege.rights import STACKS, Template, Templates
 
-SYNTHESIZED_AS = "local"
 PATIENCE_SECONDS = 120
 IMPATIENT_SECONDS = 20
 """What a function waits for in vain ends so soon. Less would leave the migrator no time but its reserve."""
@@ -29,6 +28,8 @@ class Deployment:
     cloud: LocalCloud
     name: str
     templates: Templates
+    synthesized_as: str = "local"
+    """The deployment that the templates are of."""
     _standing: dict[str, str] = field(default_factory=dict)
     """The text of each stack's template, in the order of their creation."""
 
@@ -74,7 +75,7 @@ class Deployment:
     def _text(self, template: Template) -> str:
         text = json.dumps(_with_impatient_functions(template), separators=(",", ":"))
         for pattern in ("shop-{}", "shop/{}/"):
-            text = text.replace(pattern.format(SYNTHESIZED_AS), pattern.format(self.name))
+            text = text.replace(pattern.format(self.synthesized_as), pattern.format(self.name))
         return text
 
     def _create(self, stack: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""All rights of the deployment `local`, each tried on a cloud, several at a time."""
+"""All rights of a local deployment, each tried on a cloud, several at a time."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ class Trial:
 
     templates: Templates
     cloud: LocalCloud
+    synthesized_as: str
 
     @property
     def rights(self) -> list[Right]:
@@ -51,7 +52,11 @@ class Trial:
 
     def control(self) -> Notice | None:
         """Return what is wrong with a deployment that lacks nothing."""
-        return what_notices(Deployment(self.cloud, "control", self.templates), None)
+        return what_notices(self.deployment("control"), None)
+
+    def deployment(self, name: str, templates: Templates | None = None) -> Deployment:
+        """Return a deployment under a name of its own."""
+        return Deployment(self.cloud, name, templates or self.templates, self.synthesized_as)
 
     def try_all(self, rights: Sequence[Right], tell: Callable[[Tried], None] = lambda _: None) -> list[Tried]:
         """Try each right; the results are in the order of the rights.
@@ -65,7 +70,7 @@ class Trial:
         telling = threading.Lock()
 
         def work(number: int) -> None:
-            deployment = Deployment(self.cloud, f"w{number}", self.templates)
+            deployment = self.deployment(f"w{number}")
             while True:
                 try:
                     right = waiting.get_nowait()
@@ -83,7 +88,7 @@ class Trial:
 
 
 @contextmanager
-def trial(directory: Path) -> Iterator[Trial]:
+def trial(directory: Path, kind: str = "local") -> Iterator[Trial]:
     """Synthesize in `directory`, and deploy once by the CLI onto a cloud that ends with the context."""
     seed = directory / "seed.csv"
     seed.write_text(SEED)
@@ -92,10 +97,10 @@ def trial(directory: Path) -> Iterator[Trial]:
         app = App(cloud, ROOT)
         assembly = str(directory / "assembly")
         synth = ["synth", "--quiet", "--app", f"{shlex.quote(sys.executable)} app.py", "--output", assembly]
-        app.cdk(*synth, "--context", "deployment=local", "--context", f"seed_file={seed}")
+        app.cdk(*synth, "--context", f"deployment={kind}", "--context", f"seed_file={seed}")
         for verb in (["bootstrap"], ["deploy", "--all", "--require-approval", "never"]):
             app.cdk("--app", assembly, *verb)
         templates = {one: json.loads(Path(assembly, f"{one}.template.json").read_text()) for one in STACKS}
-        yield Trial(templates, cloud)
+        yield Trial(templates, cloud, kind)
     finally:
         cloud.stop()
