@@ -13,6 +13,7 @@ from typing import Any
 import psycopg2
 import pymysql
 
+from acid.network import Network
 from apply_schema.migration_files import read_files
 from apply_schema.migrations import apply
 from aurora.deadline import Deadline
@@ -49,13 +50,34 @@ class Stage:
     reader: Server
     products: tuple[str, ...]
 
-    def session(self, user: str = APPLICATION, *, on: Server | None = None) -> Session:
-        """Return a session by the server's private socket: what is shown lies behind the login."""
-        return _SESSIONS[self.engine](on or self.writer, user)
+    def session(
+        self, user: str = APPLICATION, *, on: Server | None = None, by: Path | None = None
+    ) -> Session:
+        """Return a session by the server's private socket: what is shown lies behind the login.
+
+        `by` is another directory with a socket of the same name, such as a network's.
+        """
+        server = on or self.writer
+        return _SESSIONS[self.engine](server, by or server.socket_path.parent, user)
+
+    def connect(self, _deadline: Deadline | None = None, *, by: Path | None = None) -> Session:
+        """Return a session of the application's on the writer, or raise Unavailable."""
+        try:
+            return self.session(by=by)
+        except (psycopg2.OperationalError, pymysql.OperationalError, OSError) as error:
+            raise Unavailable(str(error)) from None
 
     def client(self, report: Callable[[Exception], None] = lambda error: None) -> OrderClient:
         """Return an order client of the application's, on the writer."""
-        return OrderClient(self._connect, report=report)
+        return OrderClient(self.connect, report=report)
+
+    @contextmanager
+    def network(self) -> Iterator[tuple[Network, Path]]:
+        """Put a network in front of the writer; return it and the directory to connect by."""
+        with tempfile.TemporaryDirectory(prefix="net-") as name:
+            path = Path(name) / self.writer.socket_path.name
+            with closing(Network.to_socket(self.writer.socket_path, at=path)) as network:
+                yield network, path.parent
 
     def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Run one statement on the writer as its superuser."""
@@ -73,12 +95,6 @@ class Stage:
                 if time.monotonic() > give_up:
                     raise
                 time.sleep(0.05)
-
-    def _connect(self, _deadline: Deadline) -> Session:
-        try:
-            return self.session()
-        except (psycopg2.OperationalError, pymysql.OperationalError, OSError) as error:
-            raise Unavailable(str(error)) from None
 
 
 @contextmanager
@@ -148,23 +164,33 @@ def _mysql_writer(directory: Path) -> MysqlServer:
     )
 
 
-def _postgresql_session(server: PostgresqlServer, user: str) -> Session:
-    return PostgresqlSession(server.connect(user, database=DATABASE))
+def _postgresql_session(server: PostgresqlServer, directory: Path, user: str) -> Session:
+    return PostgresqlSession(
+        psycopg2.connect(
+            host=str(directory), port=server.port, user=user, dbname=DATABASE, connect_timeout=10
+        )
+    )
 
 
-def _mysql_session(server: MysqlServer, user: str) -> Session:
-    password = _MASTER_PASSWORD if user == MASTER else ""
+def _mysql_session(server: MysqlServer, directory: Path, user: str) -> Session:
     return MysqlSession(
-        open_connection(unix_socket=str(server.socket_path), user=user, password=password, timeout_seconds=10)
+        open_connection(
+            unix_socket=str(directory / server.socket_path.name),
+            user=user,
+            password=_MASTER_PASSWORD if user == MASTER else "",
+            timeout_seconds=10,
+        )
     )
 
 
 _WRITERS: dict[str, Callable[[Path], Server]] = {"postgresql": _postgresql_writer, "mysql": _mysql_writer}
-_SESSIONS: dict[str, Callable[[Any, str], Session]] = {
+_SESSIONS: dict[str, Callable[[Any, Path, str], Session]] = {
     "postgresql": _postgresql_session,
     "mysql": _mysql_session,
 }
 _MIGRATIONS: dict[str, Callable[[Any], Any]] = {
     "postgresql": lambda server: PostgresqlMigrations(server.connect(MASTER, database=DATABASE), Limits()),
-    "mysql": lambda server: MysqlMigrations(_mysql_session(server, MASTER).connection, Limits()),
+    "mysql": lambda server: MysqlMigrations(
+        _mysql_session(server, server.directory, MASTER).connection, Limits()
+    ),
 }
