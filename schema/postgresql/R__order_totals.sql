@@ -11,6 +11,14 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    -- Whoever writes lines of these orders now waits here. A statement of its own: the next one then counts what
+    -- the one before has committed, where this one still sees what was there when it began to wait.
+    PERFORM
+    FROM shop.orders AS kept
+    WHERE kept.order_id IN (SELECT changed.order_id FROM changed_lines AS changed)
+    ORDER BY kept.order_id
+    FOR NO KEY UPDATE;
+
     UPDATE shop.orders AS kept
     SET line_count = lines.line_count, total_amount = lines.total_amount
     FROM (

@@ -1,13 +1,15 @@
 """Lines of recorded orders keep their order's count and total true; lines of placed orders stand still."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
-import psycopg2
 import pytest
 
 import orders
+from aurora.failures import DatabaseError
 from orders import WantedLine
 
+RESTRICT_VIOLATION = "23001"
 LINE = "INSERT INTO shop.order_lines (order_id, line_number, product_id, quantity, unit_price) VALUES "
 
 
@@ -51,8 +53,26 @@ def test_a_deleted_order_takes_its_lines_along(recorded):
 
 
 def test_a_line_stays_with_its_order(recorded):
-    with pytest.raises(psycopg2.errors.RestrictViolation, match="cannot move to order 2"):
-        recorded.rows("UPDATE shop.order_lines SET order_id = 2, line_number = 9 WHERE line_number = 2")
+    with pytest.raises(DatabaseError, match="cannot move to order 2") as refused:
+        recorded.session("shop_loader").rows(
+            "UPDATE shop.order_lines SET order_id = 2, line_number = 9 WHERE line_number = 2"
+        )
+    assert refused.value.sqlstate == RESTRICT_VIOLATION
+
+
+def test_lines_added_by_two_sessions_at_once_all_count(recorded):
+    """The second one waits for the order, and then has to count what the first one has committed."""
+    first, second = (recorded.session("shop_loader") for _ in range(2))
+    first.rows("START TRANSACTION")
+    with ThreadPoolExecutor(1) as pool:
+        first.rows(LINE + "(1, 3, 1, 1, 1.000)")
+        waiting = pool.submit(second.rows, LINE + "(1, 4, 1, 1, 2.000)")
+        with pytest.raises(TimeoutError):
+            waiting.result(0.3)
+        first.rows(LINE + "(1, 5, 1, 1, 4.000)")
+        first.rows("COMMIT")
+        waiting.result(30)
+    assert totals(recorded) == [(5, "22.301"), (1, "5.000")]
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
@@ -60,17 +80,18 @@ def test_a_line_stays_with_its_order(recorded):
     "statement", ["UPDATE shop.order_lines SET quantity = 1", "DELETE FROM shop.order_lines"]
 )
 def test_lines_whose_goods_have_moved_stand_still(database, statement, cancelled):
-    connection = database.connect("shop_application")
+    session = database.session("shop_application")
     placed = orders.place(
-        connection,
+        session,
         request_token=uuid.uuid4(),
         warehouse_id=2,
         country="France",
         lines=[WantedLine("SMOKE-TEST-A", 2)],
     )
     if cancelled:
-        orders.cancel(connection, placed.order_id)
-    before = orders.read(connection, placed.order_id)
-    with pytest.raises(psycopg2.errors.RestrictViolation, match="its goods have moved"):
-        database.rows(statement)
-    assert orders.read(connection, placed.order_id) == before
+        orders.cancel(session, placed.order_id)
+    before = orders.read(session, placed.order_id)
+    with pytest.raises(DatabaseError, match="its goods have moved") as refused:
+        database.session("shop_loader").rows(statement)
+    assert refused.value.sqlstate == RESTRICT_VIOLATION
+    assert orders.read(session, placed.order_id) == before
