@@ -72,10 +72,10 @@ def customers(stage: Stage, count: int, *, products: Sequence[str] | None = None
         try:
             yield promises
         finally:
-            stop.set()
             promises.seconds = time.monotonic() - began
-            for each in running:
-                each.result()
+            stop.set()
+    for each in running:
+        each.result()
 
 
 def basket(choice: random.Random, products: Sequence[str]) -> list[WantedLine]:
