@@ -67,7 +67,7 @@ def compare(stage: Stage) -> list[Compared]:
 
 
 def read_your_writes(stage: Stage, *, orders: int, waiting: bool) -> ReadBack:
-    """Place orders and read each on the reader at once: after waiting for its position, or as a control not."""
+    """Place orders and read each on the reader: after waiting for its position, or as a control at once."""
     choice, stale, waited = random.Random(orders), 0, []  # noqa: S311 - the same baskets in every run
     with (
         closing(stage.session()) as writer,
