@@ -356,7 +356,7 @@ def _stream(connection: Connection[Any], statement: str, chunks: Iterator[bytes]
 
 def _send(connection: Connection[Any], payload: bytes) -> None:
     try:
-        connection.write_packet(payload)  # type: ignore[no-untyped-call]
+        connection.write_packet(payload)
     except BaseException:
         connection._force_close()  # type: ignore[attr-defined]  # half a packet: nothing can follow it
         raise

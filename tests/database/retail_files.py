@@ -7,6 +7,7 @@ import gzip
 import io
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
 
@@ -72,14 +73,19 @@ def rows_in(database) -> Counter[tuple]:
     """The rows that files have brought, rebuilt from order lines and rejects."""
     lines = database.rows("""
         SELECT o.invoice_number, p.stock_code, coalesce(l.description, p.description), l.quantity,
-            to_char(coalesce(l.invoiced_at, o.ordered_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
-            l.unit_price, coalesce(o.customer_id::text, ''), o.country
+            coalesce(l.invoiced_at, o.ordered_at), l.unit_price, o.customer_id, o.country
         FROM shop.order_lines AS l
         JOIN shop.orders AS o USING (order_id)
         JOIN shop.products AS p USING (product_id)
         WHERE o.load_id IS NOT NULL
     """)
-    return Counter(lines) + Counter(_rejected(database))
+    return Counter(map(_as_written, lines)) + Counter(_rejected(database))
+
+
+def _as_written(row: tuple) -> tuple:
+    invoice, code, description, quantity, moment, price, customer, country = row
+    written = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return invoice, code, description, quantity, written, price, str(customer or ""), country
 
 
 def _rejected(database) -> Iterator[tuple]:

@@ -16,8 +16,9 @@ import pytest
 from moto import mock_aws
 
 from seed_data.__main__ import main
+from tests.database.loader_dialect import copying, url
 from tests.database.retail_files import HEADER, REAL_LINES, real_file, sale, written
-from tests.database.test_loader_faults import copying, wait_until
+from tests.database.test_loader_faults import wait_until
 
 LAMBDA = Path(__file__).parents[2] / "lambda"
 MEMORY_LIMIT_KIBIBYTES = 64 * 1024
@@ -26,10 +27,8 @@ MEMORY_LIMIT_KIBIBYTES = 64 * 1024
 @pytest.fixture
 def seed_data(database):
     def run(*arguments, seconds=120, **options):
-        server = database.server
-        dsn = f"host={server.socket_directory} port={server.port} user=shop_loader dbname={database.name}"
         return subprocess.run(
-            [sys.executable, "-m", "seed_data", *map(str, arguments), "--database", dsn],
+            [sys.executable, "-m", "seed_data", *map(str, arguments), "--database", url(database)],
             cwd=LAMBDA,
             timeout=seconds,
             check=False,
@@ -72,11 +71,9 @@ def test_an_object_in_s3_is_loaded(database, capsys, monkeypatch):
     s3.put_object(
         Bucket="history", Key="2010/file.csv.gz", Body=gzip.compress(f"{HEADER}\n{sale()}\n".encode())
     )
-    server = database.server
-    dsn = f"host={server.socket_directory} port={server.port} user=shop_loader dbname={database.name}"
-    assert main(["s3://history/2010/file.csv.gz", "--database", dsn]) == 0
+    assert main(["s3://history/2010/file.csv.gz", "--database", url(database)]) == 0
     assert capsys.readouterr().out.startswith("load         1 (file.csv.gz)\nlines        1\n")
-    assert main(["s3://history/missing.csv", "--database", dsn]) == 3
+    assert main(["s3://history/missing.csv", "--database", url(database)]) == 3
     assert "seed_data: s3://history/missing.csv cannot be read: " in capsys.readouterr().err
 
 
@@ -87,9 +84,7 @@ def test_an_object_without_credentials_is_one_line(database, capsys, monkeypatch
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    server = database.server
-    dsn = f"host={server.socket_directory} port={server.port} user=shop_loader dbname={database.name}"
-    assert main(["s3://history/file.csv", "--database", dsn]) == 3
+    assert main(["s3://history/file.csv", "--database", url(database)]) == 3
     assert "s3://history/file.csv cannot be read: Unable to locate credentials" in capsys.readouterr().err
 
 
@@ -128,23 +123,31 @@ def test_each_failure_has_its_exit_code_and_one_line(seed_data, arguments, code,
     assert "Traceback" not in done.stderr.decode()
 
 
-def test_a_database_that_is_not_there_is_one_line(seed_data):
+@pytest.mark.parametrize(
+    ("database_url", "code", "said"),
+    [
+        ("postgresql://shop_loader@/x?host=/nowhere", 1, "seed_data: "),
+        ("mysql://shop_loader@localhost/shop?unix_socket=/nowhere", 1, "seed_data: "),
+        ("host=/nowhere dbname=x", 2, "the URL's scheme is unknown: expected postgresql://"),
+        ("sqlite://x", 2, "the URL's scheme is unknown: expected postgresql://"),
+    ],
+)
+def test_a_database_that_is_not_there_is_one_line(database_url, code, said):
     done = subprocess.run(
-        [sys.executable, "-m", "seed_data", "--database", "host=/nowhere dbname=x"],
+        [sys.executable, "-m", "seed_data", "--database", database_url],
         cwd=LAMBDA,
         capture_output=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 1
-    assert done.stderr.startswith(b"seed_data: ")
+    assert done.returncode == code
+    assert said in done.stderr.decode().splitlines()[-1]
+    assert "Traceback" not in done.stderr.decode()
 
 
 def test_ctrl_c_in_the_middle_is_one_line_and_leaves_nothing(database):
-    server = database.server
-    dsn = f"host={server.socket_directory} port={server.port} user=shop_loader dbname={database.name}"
     loader = subprocess.Popen(
-        [sys.executable, "-m", "seed_data", "-", "--database", dsn],
+        [sys.executable, "-m", "seed_data", "-", "--database", url(database)],
         cwd=LAMBDA,
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -165,14 +168,12 @@ def test_help_tells_exit_codes(seed_data):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
 def test_the_real_file_passes_in_little_memory(database):
     path = real_file()
-    server = database.server
-    dsn = f"host={server.socket_directory} port={server.port} user=shop_loader dbname={database.name}"
     program = (
         "import sys; from pathlib import Path; from seed_data.__main__ import main;"
         "code = main(sys.argv[1:]); print(Path('/proc/self/status').read_text()); sys.exit(code)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, path, "--database", dsn],
+        [sys.executable, "-c", program, path, "--database", url(database)],
         cwd=LAMBDA,
         capture_output=True,
         text=True,

@@ -13,39 +13,45 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import psycopg2
 import pytest
 
-from aurora import postgresql_loading as bulk
 from aurora.deadline import Deadline
+from aurora.failures import DatabaseError
+from aurora.mysql_loading import MysqlBulk
+from aurora.postgresql_loading import PostgresqlBulk
 from seed_data import recording, set_aside
 from seed_data.data_file import UnusableFile
 from seed_data.loader import LoadStopped, load
 from seed_data.normalising import Normaliser
 from seed_data.recording import TotalsDiffer
 from seed_data.sources import PathSource
+from tests.database.loader_dialect import (
+    copying,
+    end_session,
+    everything,
+    keys,
+    loaders,
+    order_at_work,
+    place_order,
+    url,
+    waiting,
+)
 from tests.database.retail_files import HEADER, rows_in, rows_of, sale, written
-from tests.database.test_loader import SCHEMA, assert_sound, everything, loaded
+from tests.database.test_loader import assert_sound, loaded
 
 LAMBDA = Path(__file__).parents[2] / "lambda"
 MANY = 20_000  # lines: several blocks, so that the first are in the database when the last are read
 GOOD = f"{sale()}\n".encode()
 FILLER = f"{HEADER}\n".encode() + b"".join(f"{sale(str(n // 20))}\n".encode() for n in range(MANY))
 
-PLACE_ORDER = """
-    SELECT order_id FROM shop.place_order(
-        gen_random_uuid(), NULL, 'France', 2, '[{"stock_code": "SMOKE-TEST-A", "quantity": 1}]'
-    )
-"""
-
 
 @pytest.fixture
 def unchanged(database):
     """Asserts at the end that the test has changed nothing, and that the database takes a load."""
-    before, keys = everything(database), database.rows(SCHEMA)
+    before, keys_before = everything(database), keys(database)
     yield
     assert everything(database) == before
-    assert database.rows(SCHEMA) == keys
+    assert keys(database) == keys_before
 
 
 @pytest.mark.parametrize(
@@ -115,10 +121,10 @@ def test_the_deadline_ends_a_load_among_lines_that_were_set_aside(database, tmp_
     )
     path = written(tmp_path / "file.csv", [sale("1"), sale("2"), *[sale("1")] * 5])
     with (
-        closing(database.connect("shop_loader")) as connection,
+        closing(database.session("shop_loader")) as session,
         pytest.raises(LoadStopped, match="while adding orders"),
     ):
-        load(connection, PathSource(path), deadline=deadline)
+        load(session, PathSource(path), deadline=deadline)
     monkeypatch.undo()
 
 
@@ -158,13 +164,14 @@ def background():
 
 
 def in_background(pool, database, source, *, seconds=30.0):
-    connection = database.connect("shop_loader")
-    return connection, pool.submit(load, connection, source, deadline=Deadline.after(seconds))
+    session = database.session("shop_loader")
+    return session, pool.submit(load, session, source, deadline=Deadline.after(seconds))
 
 
 @pytest.mark.usefixtures("unchanged")
 def test_the_deadline_ends_a_load_while_it_reads(database, slow, background, monkeypatch):
-    monkeypatch.setattr(bulk, "limit_statements", lambda *_: None)  # the server's own limit would hide ours
+    for bulk in (PostgresqlBulk, MysqlBulk):  # the server's own limit would hide ours
+        monkeypatch.setattr(bulk, "limit_statements", lambda *_: None)
     _, load_ = in_background(background, database, slow, seconds=1.0)
     assert slow.stalled.wait(10)
     time.sleep(1.1)
@@ -186,8 +193,7 @@ def test_the_deadline_ends_the_comparison_with_earlier_loads(database, slow, bac
 @pytest.mark.usefixtures("unchanged")
 def test_the_deadline_ends_the_wait_for_an_order(database, background, tmp_path):
     source = PathSource(written(tmp_path / "file.csv", [sale()]))
-    with database.connect("shop_loader") as order, order.cursor() as cursor:
-        cursor.execute("LOCK TABLE shop.orders IN ROW EXCLUSIVE MODE")
+    with order_at_work(database):
         _, load_ = in_background(background, database, source, seconds=0.5)
         with pytest.raises(LoadStopped, match="while waiting for orders to end"):
             load_.result(20)
@@ -228,57 +234,57 @@ def test_loads_of_overlapping_files_at_once_record_each_invoice_once(database, b
 def test_orders_wait_for_a_load_and_are_placed_after_it(database, slow, background):
     _, first = in_background(background, database, slow)
     assert slow.stalled.wait(10)
-    order = background.submit(database.rows, PLACE_ORDER, user="shop_application")
+    order = background.submit(place_order, database)
     time.sleep(0.2)
     assert not order.done()
     slow.go_on.set()
     last_loaded = MANY // 20
     assert first.result(30).is_new
-    assert order.result(30)[0][0] > last_loaded
+    assert order.result(30) > last_loaded
     assert_sound(database)
 
 
 def test_a_load_takes_its_numbers_after_those_of_orders_at_work(database, background, tmp_path):
     path = written(tmp_path / "file.csv", [sale(str(invoice)) for invoice in range(10)])
-    with database.connect("shop_application") as connection, connection.cursor() as order:
-        order.execute(PLACE_ORDER)
+    with order_at_work(database):
         _, load_ = in_background(background, database, PathSource(path))
-        wait_until(lambda: database.value("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1)
-        order.execute(PLACE_ORDER)
+        wait_until(lambda: waiting(database) == 1)
+        order = background.submit(place_order, database)
+        time.sleep(0.2)
+        assert not load_.done()
     assert load_.result(30).load.order_lines == 10
+    order.result(30)
     assert_sound(database)
 
 
 @pytest.mark.usefixtures("unchanged")
 def test_a_lost_connection_leaves_nothing(database, slow, background):
-    connection, load_ = in_background(background, database, slow)
+    session, load_ = in_background(background, database, slow)
     assert slow.stalled.wait(10)
-    database.rows("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+    end_session(database, session)
     slow.go_on.set()
-    with pytest.raises(psycopg2.Error):
+    with pytest.raises(DatabaseError):
         load_.result(30)
 
 
 def test_killed_three_times_in_the_middle_and_run_again(database, tmp_path):
-    before, keys = everything(database), database.rows(SCHEMA)
+    before, keys_before = everything(database), keys(database)
     path = tmp_path / "file.csv"
     path.write_bytes(FILLER)
     for part in (0.2, 0.6, 1.0):
         kill_in_the_middle(database, FILLER[: int(len(FILLER) * part)])
         assert everything(database) == before
-        assert database.rows(SCHEMA) == keys
+        assert keys(database) == keys_before
     assert loaded(database, path).is_new
     assert rows_in(database) == rows_of(path)
-    assert database.rows(SCHEMA) == keys
+    assert keys(database) == keys_before
     assert_sound(database)
 
 
 def kill_in_the_middle(database, content: bytes) -> None:
     """Kill a loader that was given so much of a file, and wait until its server process has noticed."""
-    server = database.server
-    dsn = f"host={server.socket_directory} port={server.port} user=shop_loader dbname={database.name}"
     loader = subprocess.Popen(
-        [sys.executable, "-m", "seed_data", "-", "--database", dsn],
+        [sys.executable, "-m", "seed_data", "-", "--database", url(database)],
         cwd=LAMBDA,
         stdin=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -292,13 +298,7 @@ def kill_in_the_middle(database, content: bytes) -> None:
         os.kill(loader.pid, signal.SIGKILL)
         loader.wait(10)
         loader.stdin.close()
-    wait_until(lambda: copying(database) == 0)
-
-
-def copying(database) -> object:
-    return database.value(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND query LIKE 'COPY%%'", (database.name,)
-    )
+    wait_until(lambda: loaders(database) == 0)
 
 
 def wait_until(fulfilled, *, seconds: float = 20.0) -> None:

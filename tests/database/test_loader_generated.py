@@ -14,6 +14,7 @@ from seed_data import generator
 from seed_data.generated import Generated
 from seed_data.loader import LoadReport, load
 from seed_data.sources import PathSource, Source
+from tests.database.loader_dialect import emptied, url
 from tests.database.retail_files import written
 
 # All columns but moments of the load itself, the source and its digest.
@@ -22,7 +23,7 @@ ROWS = {
     "products": "SELECT product_id, stock_code, description, unit_price FROM shop.products",
     "inventory": "SELECT * FROM shop.inventory",
     "stock_movements": "SELECT product_id, warehouse_id, quantity, kind FROM shop.stock_movements",
-    "loads": "SELECT load_id, lines, order_lines, rejects, quantity, amount FROM shop.loads",
+    "loads": "SELECT load_id, loads.lines, order_lines, rejects, quantity, amount FROM shop.loads",
     "rejects": "SELECT * FROM shop.rejects",
     "orders": "SELECT * FROM shop.orders",
     "order_lines": "SELECT * FROM shop.order_lines",
@@ -30,8 +31,8 @@ ROWS = {
 
 
 def loaded(database, source: Source) -> LoadReport:
-    with closing(database.connect("shop_loader")) as connection:
-        return load(connection, source, deadline=Deadline.after(120))
+    with closing(database.session("shop_loader")) as session:
+        return load(session, source, deadline=Deadline.after(120))
 
 
 def file_of(path: Path, lines: int, seed: int = 1) -> PathSource:
@@ -40,14 +41,6 @@ def file_of(path: Path, lines: int, seed: int = 1) -> PathSource:
 
 def everything(database) -> dict[str, list[tuple]]:
     return {table: sorted(database.rows(query), key=repr) for table, query in ROWS.items()}
-
-
-def emptied(database) -> None:
-    """Bring the database back to before the load, ids included."""
-    database.rows(
-        "TRUNCATE shop.order_lines, shop.orders, shop.rejects, shop.loads, shop.stock_movements,"
-        " shop.inventory, shop.products, shop.customers RESTART IDENTITY CASCADE; SELECT 1"
-    )
 
 
 @pytest.mark.parametrize(("lines", "seed"), [(1, 1), (2, 3), (79, 1), (30_000, 1), (30_000, 2)])
@@ -99,9 +92,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_line_generates_and_reports(database):
-    server = database.server
-    dsn = f"host={server.socket_directory} port={server.port} user=shop_loader dbname={database.name}"
-    done = run("--generate", "1000", "--database", dsn)
+    done = run("--generate", "1000", "--database", url(database))
     assert done.returncode == 0, done.stderr
     assert "generated: 1,000 lines from seed 1" in done.stdout
     assert "lines        1,000" in done.stdout
