@@ -133,9 +133,13 @@ def _try_mysql(report: str, scratch: Path) -> None:
     client = scratch / "mysql"
     client.write_text(f'#!/bin/sh\nexec {shlex.join(MysqlPrograms.find().mysql)} "$@"\n')
     client.chmod(0o755)
-    said = _output_of("bash", "-c", f'PATH="{scratch}:$PATH"; {mysql} --execute status')
-    assert re.search(r"Current user:\s+shop_admin@", said), said
-    assert re.search(r"SSL:\s+Cipher in use", said), said
+    pasted = f'PATH="{scratch}:$PATH"; {mysql} --batch --skip-column-names --execute "SELECT current_user()"'
+    assert _output_of("bash", "-c", pasted).startswith("shop_admin@")
+    untrusting = re.sub(r"--ssl-ca=\S+", "--ssl-ca=lambda/smoke_test/stranger.pem", pasted)
+    refused = subprocess.run(
+        ["bash", "-c", untrusting], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "certificate verify failed" in refused.stderr
 
 
 _try_pasted = {"postgresql": _try_psql, "mysql": _try_mysql}
