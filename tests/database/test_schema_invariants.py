@@ -24,7 +24,8 @@ CORRUPTIONS = [
         "every line of a placed order has left its warehouse",
     ),
     (
-        "INSERT INTO shop.order_lines VALUES (1, 9, 1, 1, 1.005)",
+        "INSERT INTO shop.order_lines (order_id, line_number, product_id, quantity, unit_price)"
+        " VALUES (1, 9, 1, 1, 1.005)",
         "every line of a placed order has left its warehouse",
     ),
     (
@@ -59,28 +60,68 @@ CORRUPTIONS = [
     ("DELETE FROM shop.order_lines WHERE order_id = 3", "orders know the count and the total of their lines"),
     (
         "INSERT INTO shop.orders (order_id, request_token, status, country, warehouse_id)"
-        " VALUES (9, gen_random_uuid(), 'placed', 'France', 2)",
+        " VALUES (9, {token}, 'placed', 'France', 2)",
         "placed orders have lines",
     ),
+]
+GUARDS = "constraints are validated and triggers enabled"
+
+# What takes the guards away, and what they then let in: each engine has ways of its own.
+GUARDS_TAKEN = [
+    ("postgresql", "ALTER TABLE shop.order_lines DISABLE TRIGGER order_totals_after_insert"),
     (
-        "ALTER TABLE shop.order_lines DISABLE TRIGGER order_totals_after_insert",
-        "constraints are validated and triggers enabled",
-    ),
-    (
+        "postgresql",
         "ALTER TABLE shop.orders DROP CONSTRAINT orders_customer_fk; ALTER TABLE shop.orders ADD CONSTRAINT"
         " orders_customer_fk FOREIGN KEY (customer_id) REFERENCES shop.customers NOT VALID",
-        "constraints are validated and triggers enabled",
+    ),
+    ("mysql", "DROP TRIGGER shop.order_totals_after_insert"),
+    ("mysql", "DROP TRIGGER shop.order_lines_of_placed_orders_before_delete"),
+    ("mysql", "ALTER TABLE shop.orders ALTER CHECK orders_country_given NOT ENFORCED"),
+    ("mysql", "UPDATE shop.orders SET customer_id = 999"),
+    ("mysql", "UPDATE shop.orders SET warehouse_id = 999 WHERE order_id = 1"),
+    ("mysql", "UPDATE shop.orders SET load_id = 999 WHERE order_id = 3"),
+    ("mysql", "INSERT INTO shop.inventory (product_id, warehouse_id, stock) VALUES (999, 2, 0)"),
+    ("mysql", "INSERT INTO shop.inventory (product_id, warehouse_id, stock) VALUES (1, 999, 0)"),
+    (
+        "mysql",
+        "INSERT INTO shop.rejects (load_id, line_number, reason, raw) VALUES (999, 1, 'a reason', '')",
+    ),
+    ("mysql", "DELETE FROM shop.orders WHERE order_id = 1"),
+    ("mysql", "UPDATE shop.order_lines SET product_id = 999 WHERE order_id = 3"),
+    ("mysql", "DELETE FROM shop.inventory WHERE product_id = 3"),
+    (
+        "mysql",
+        "INSERT INTO shop.stock_movements (product_id, warehouse_id, quantity, kind, order_id, line_number)"
+        " VALUES (1, 2, -1, 'sale', 1, 99)",
     ),
 ]
+
+# Past every trigger and key, as only a superuser gets.
+UNGUARDED = {
+    "postgresql": [
+        "ALTER TABLE shop.inventory DROP CONSTRAINT inventory_stock_not_negative",
+        "SET session_replication_role = replica",
+    ],
+    "mysql": [
+        "ALTER TABLE shop.inventory DROP CONSTRAINT inventory_stock_not_negative",
+        "SET foreign_key_checks = 0",
+        "DROP TRIGGER shop.order_totals_after_insert",
+        "DROP TRIGGER shop.order_totals_after_update",
+        "DROP TRIGGER shop.order_totals_after_delete",
+        "DROP TRIGGER shop.order_lines_of_placed_orders_before_update",
+        "DROP TRIGGER shop.order_lines_of_placed_orders_before_delete",
+    ],
+}
+TOKEN = {"postgresql": "gen_random_uuid()", "mysql": "uuid_to_bin(uuid())"}
 
 
 @pytest.fixture
 def busy(database):
     """A shop with a placed, a cancelled and a recorded order."""
-    connection = database.connect("shop_application")
+    session = database.session("shop_application")
     for _ in range(2):
         placed = orders.place(
-            connection,
+            session,
             request_token=uuid.uuid4(),
             warehouse_id=2,
             country="France",
@@ -90,9 +131,15 @@ def busy(database):
                 WantedLine("SMOKE-TEST-A", 3),
             ],
         )
-    orders.cancel(connection, placed.order_id)
-    database.rows("INSERT INTO shop.orders VALUES (3, '536365', NULL, 'invoiced', NULL, 'France')")
-    database.rows("INSERT INTO shop.order_lines VALUES (3, 1, 1, 6, 2.550)")
+    orders.cancel(session, placed.order_id)
+    database.rows(
+        "INSERT INTO shop.orders (order_id, invoice_number, status, country)"
+        " VALUES (3, '536365', 'invoiced', 'France')"
+    )
+    database.rows(
+        "INSERT INTO shop.order_lines (order_id, line_number, product_id, quantity, unit_price)"
+        " VALUES (3, 1, 1, 6, 2.550)"
+    )
     return database
 
 
@@ -107,14 +154,45 @@ def test_all_hold_in_a_healthy_shop(busy):
 
 @pytest.mark.parametrize(("corruption", "invariant"), CORRUPTIONS)
 def test_a_broken_invariant_is_reported(busy, corruption, invariant):
-    superuser = busy.superuser()
-    with superuser.cursor() as cursor:
-        cursor.execute("ALTER TABLE shop.inventory DROP CONSTRAINT inventory_stock_not_negative")
-        cursor.execute("SET session_replication_role = replica")  # no trigger, no foreign key
-        cursor.execute(corruption)
+    with busy.superuser().cursor() as cursor:
+        for statement in UNGUARDED[busy.engine]:
+            cursor.execute(statement)
+        cursor.execute(corruption.format(token=TOKEN[busy.engine]))
     assert invariant in violated(busy)
+
+
+def guards_taken(engine):
+    return [statement for of_engine, statement in GUARDS_TAKEN if of_engine == engine]
+
+
+@pytest.mark.engine("postgresql")
+@pytest.mark.parametrize("statement", guards_taken("postgresql"))
+def test_guards_that_are_off_are_reported(busy, statement):
+    with busy.superuser().cursor() as cursor:
+        cursor.execute(statement)
+    assert violated(busy) == {GUARDS}
+
+
+@pytest.mark.engine("mysql")
+@pytest.mark.parametrize("statement", guards_taken("mysql"))
+def test_guards_that_are_off_and_rows_without_parents_are_reported(busy, statement):
+    with busy.superuser().cursor() as cursor:
+        cursor.execute("SET foreign_key_checks = 0")
+        cursor.execute(statement)
+    assert GUARDS in violated(busy)
+
+
+@pytest.mark.engine("mysql")
+@pytest.mark.parametrize("user", ["shop_application", "shop_read_only"])
+def test_guards_are_seen_by_those_who_have_no_rights_on_them(busy, user):
+    """information_schema shows each reader what its own rights reach: theirs reach no trigger and no check."""
+    guards = "SELECT violations FROM shop.invariants WHERE invariant = %s"
+    assert busy.value(guards, (GUARDS,), user=user) == 0
+    busy.rows("DROP TRIGGER shop.order_totals_after_insert")
+    busy.rows("ALTER TABLE shop.orders ALTER CHECK orders_country_given NOT ENFORCED")
+    assert busy.value(guards, (GUARDS,), user=user) == 2
 
 
 def test_every_invariant_has_been_seen_broken(database):
     invariants = {name for (name,) in database.rows("SELECT invariant FROM shop.invariants")}
-    assert invariants == {invariant for _, invariant in CORRUPTIONS}
+    assert invariants == {GUARDS} | {invariant for _, invariant in CORRUPTIONS}
