@@ -33,6 +33,8 @@ class Cloud:
     addresses: Addresses = field(init=False)
     endpoints: dict[str, str] = field(default_factory=dict, init=False)
     """What `status` shows beside the stacks: a name for people ("cluster x, writer") and host:port."""
+    databases: dict[str, str] = field(default_factory=dict, init=False)
+    """What `status` says of each cluster: its engine, and what runs in its place."""
     _parts: dict[type[Any], Any] = field(default_factory=dict, init=False, repr=False)
     _making: dict[type[Any], threading.Lock] = field(default_factory=dict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)

@@ -153,6 +153,7 @@ def _status_page(cloud: Cloud, cloudformation: Any) -> Any:
         shown = {
             "stacks": stacks,
             "endpoints": cloud.endpoints,
+            "databases": cloud.databases,
             "enforced": listed(cloud.enforcements - cannot.keys()),
             "switched_off": listed(EVERY - cloud.enforcements),
             "not_enforceable": {str(one): reason for one, reason in cannot.items()},

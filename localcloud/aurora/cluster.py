@@ -63,6 +63,10 @@ class Cluster:
             tell=tell,
         )
 
+    def __str__(self) -> str:
+        """The engine, and what runs in its place."""
+        return f"{self.engine} {self.release}, served by {self.engine.product} {self.running_version}"
+
     @property
     def requires_tls(self) -> bool:
         """Whether plaintext is refused, by a parameter."""

@@ -41,11 +41,20 @@ class Create(Protocol):
         """The server, with Aurora's roles, the master user and the first database; raises ProgramFailed."""
 
 
+class RefuseUnknown(Protocol):
+    """Judges the parameters of a group."""
+
+    def __call__(self, parameters: Mapping[str, str], *, of_cluster: bool) -> None:
+        """Raises ParameterRefused for what AWS does not take in a group of this level."""
+
+
 @dataclass(frozen=True)
 class Engine:
     """What AWS calls it, how its servers are made, its parameters, its protocol and its words."""
 
     name: str
+    product: str
+    """The server that runs here."""
     secret_name: str
     """What a secret of Secrets Manager calls it."""
     family: str
@@ -55,6 +64,7 @@ class Engine:
     logs: frozenset[str]
     """What can be exported to CloudWatch."""
     reserved_users: frozenset[str]
+    longest_password: int
     has_backtrack: bool
     release: Callable[[str], str | None]
     """Of an EngineVersion, what no upgrade in place changes ("16", "8.0"); None for no version."""
@@ -64,12 +74,20 @@ class Engine:
     clone: Callable[[DatabaseServer, Path, Mapping[str, str]], DatabaseServer]
     localize: Callable[[Mapping[str, str], str], LocalParameters]
     """Sorts a parameter group's parameters for a release; raises ParameterRefused."""
-    refuse_unknown: Callable[[Mapping[str, str]], None]
-    """Raises ParameterRefused for what AWS takes in no parameter group."""
+    refuse_unknown: RefuseUnknown
     forces_tls: Callable[[Mapping[str, str], str], bool]
     """Whether a release with these parameters admits nobody without TLS."""
     front: Front
     words: Words
+
+    @staticmethod
+    def of_family(family: str) -> tuple[Engine, str] | None:
+        """The engine and the release of a parameter group's family ("aurora-mysql8.0"); None for none."""
+        for engine in ENGINES.values():
+            release = family.removeprefix(engine.name)
+            if release != family and engine.release(release) == release:
+                return engine, release
+        return None
 
     def parameter_family(self, release: str) -> str:
         """The family that parameter groups for this release are of."""
@@ -145,12 +163,14 @@ def _mysql_reader(primary: DatabaseServer, directory: Path, parameters: Mapping[
 
 POSTGRESQL = Engine(
     name="aurora-postgresql",
+    product="PostgreSQL",
     secret_name="postgres",  # noqa: S106 - no secret
     family="POSTGRESQL",
     default_version="16.13",
     default_port=5432,
     logs=frozenset({"postgresql", "instance", "iam-db-auth-error"}),
     reserved_users=frozenset({"admin", "rdsadmin"}),
+    longest_password=99,
     has_backtrack=False,
     release=_postgresql_release,
     running_version=_postgresql_version,
@@ -159,7 +179,7 @@ POSTGRESQL = Engine(
     localize=lambda parameters, release: postgresql_parameters.localize(
         parameters, Programs.find(int(release))
     ),
-    refuse_unknown=postgresql_parameters.refuse_fixed,
+    refuse_unknown=lambda parameters, of_cluster: postgresql_parameters.refuse_fixed(parameters),
     forces_tls=lambda parameters, release: postgresql_parameters.forces_tls(parameters, major=int(release)),
     front=PostgresqlFront(),
     words=PostgresqlWords(),
@@ -167,12 +187,14 @@ POSTGRESQL = Engine(
 
 MYSQL = Engine(
     name="aurora-mysql",
+    product="MySQL",
     secret_name="mysql",  # noqa: S106
     family="MYSQL",
     default_version="8.0.mysql_aurora.3.12.0",
     default_port=3306,
     logs=frozenset({"audit", "error", "general", "iam-db-auth-error", "instance", "slowquery"}),
-    reserved_users=frozenset({"rdsadmin", "rdsrepladmin", "rds_superuser_role", "root"}),
+    reserved_users=frozenset({"rdsadmin", "rdsrepladmin", "rds_superuser_role"}),
+    longest_password=41,
     has_backtrack=True,
     release=mysql_versions.release,
     running_version=lambda _release, tell: MysqlPrograms.find(tell).version,

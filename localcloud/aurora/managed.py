@@ -79,6 +79,13 @@ class AuroraService:
         """A directory for a cluster that is not there yet; short, for the sockets in it."""
         return self._cloud.directory / f"db{next(self._numbers)}"
 
+    def show(self, identifier: str, engine: str | None) -> None:
+        """Let `status` say what runs as this cluster; None takes it away."""
+        if engine is None:
+            self._cloud.databases.pop(identifier, None)
+        else:
+            self._cloud.databases[identifier] = engine
+
     @property
     def network(self) -> Network:
         """What decides who reaches the endpoints."""
@@ -195,6 +202,7 @@ class ManagedCluster:
         self._readers = service.place(f"cluster {identifier}, readers", self.locate)
         self._instances: dict[str, Place] = {}
         service.clusters[identifier] = self
+        service.show(identifier, str(cluster))
         try:
             self.open(port)
         except EndpointFailed:
@@ -204,6 +212,11 @@ class ManagedCluster:
     def locate(self) -> Interface | None:
         """Where the cluster stands in its VPC."""
         return interfaces.of_cluster(self.identity.account, self.identity.region, self.identifier)
+
+    @property
+    def parameter_family(self) -> str:
+        """The family that its parameter groups are of."""
+        return self.cluster.engine.parameter_family(self.cluster.release)
 
     @property
     def writer_address(self) -> str:
@@ -254,6 +267,7 @@ class ManagedCluster:
         self._instances.clear()
         self.cluster.close()
         self._service.clusters.pop(self.identifier, None)
+        self._service.show(self.identifier, None)
 
     def _open_instance(self, name: str) -> None:
         self._open(self._instances[name], lambda: self.cluster.instance(name))

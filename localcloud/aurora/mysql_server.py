@@ -55,7 +55,12 @@ NOT_DURABLE = {
     "sync_binlog": "0",
     "innodb_doublewrite": "OFF",
 }
-_DEFAULTS = {"max_connections": "300", "innodb_buffer_pool_size": "128M", "local_infile": "ON"}
+_DEFAULTS = {
+    "max_connections": "300",
+    "innodb_buffer_pool_size": "128M",
+    "local_infile": "ON",
+    "default_time_zone": "+00:00",
+}
 _SMALL_AT_BIRTH = ("--innodb-redo-log-capacity=8M", "--innodb-doublewrite=OFF", "--skip-log-bin")
 
 # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraMySQL.Compare-80-v3.html: what
@@ -116,7 +121,10 @@ class MysqlServer:
             _copy_pristine(programs, directory / "data")
             server._make_plugins()
             server.start(as_user="root")
-            server._create_accounts(master_user, master_password, database)
+            try:
+                server._create_accounts(master_user, master_password, database)
+            except pymysql.Error as error:
+                raise ProgramFailed(f"MySQL: {error.args[-1]}") from error
         return server
 
     @classmethod

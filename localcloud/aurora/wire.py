@@ -63,14 +63,16 @@ class Wire(asyncio.Protocol):
         What was read and not taken yet belongs to the handshake.
         """
         loop = asyncio.get_running_loop()
-        plain, begun = self.transport, bytes(self._unread)
+        plain = self.transport
+        plain.pause_reading()  # until the transport has a protocol that speaks TLS
+        begun = bytes(self._unread)
         self._unread.clear()
         handshake = loop.create_task(
             loop.start_tls(plain, self, context, server_side=server_side, ssl_handshake_timeout=30)
         )
         if begun:
-            await asyncio.sleep(0)  # now the transport has a protocol that speaks TLS
-            await asyncio.sleep(0)  # now that protocol has its transport, and nothing was read since
+            await asyncio.sleep(0)  # now the transport has that protocol
+            await asyncio.sleep(0)  # now the protocol has its transport, and nothing was read since
             _feed(plain.get_protocol(), begun)
         transport = await handshake
         if transport is None:

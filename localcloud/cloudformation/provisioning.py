@@ -182,6 +182,7 @@ class Provisioner:
             account=self.region.account,
             region=self.region.name,
             cloud=self.region.cloud,
+            tell=lambda text: self.stack.record(resource, resource.status, text),
         )
 
     def _fetched_if_possible(self, properties: Properties) -> Properties:

@@ -27,6 +27,8 @@ class Request:
     account: str
     region: str
     cloud: Cloud
+    tell: Callable[[str], None] = field(default=lambda _: None, compare=False)
+    """Shows among the stack's events what takes long."""
 
     def generated_name(self, *, longest: int, lower: bool = False) -> str:
         """Return a new name as CloudFormation makes it: <stack>-<logical id>-<12 random characters>.

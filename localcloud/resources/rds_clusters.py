@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import shutil
 import string
@@ -26,9 +27,12 @@ from localcloud.resources.rds_records import (
     tell_what_has_no_effect,
 )
 
+_log = logging.getLogger(__name__)
+
 # Recorded in moto, so that DescribeDBClusters shows them.
 _RECORDED = (
-    "AvailabilityZones", "BackupRetentionPeriod", "CopyTagsToSnapshot", "DBSubnetGroupName",
+    "AvailabilityZones", "BacktrackWindow", "BackupRetentionPeriod", "CopyTagsToSnapshot",
+    "DBSubnetGroupName",
     "DeletionProtection", "EnableCloudwatchLogsExports", "KmsKeyId", "PreferredBackupWindow",
     "PreferredMaintenanceWindow", "ServerlessV2ScalingConfiguration", "StorageEncrypted", "StorageType",
     "VpcSecurityGroupIds", "AutoMinorVersionUpgrade",
@@ -48,7 +52,8 @@ class Cluster(Handler):
     )  # fmt: skip
     no_local_effect: ClassVar[frozenset[str]] = frozenset(
         {
-            "AutoMinorVersionUpgrade", "AvailabilityZones", "BackupRetentionPeriod", "CopyTagsToSnapshot",
+            "AutoMinorVersionUpgrade", "AvailabilityZones", "BacktrackWindow", "BackupRetentionPeriod",
+            "CopyTagsToSnapshot",
             "DatabaseInsightsMode", "DBInstanceParameterGroupName", "DeleteAutomatedBackups",
             "EnableCloudwatchLogsExports", "EnableHttpEndpoint", "EnableLocalWriteForwarding",
             "EngineLifecycleSupport", "EngineMode", "KmsKeyId", "MonitoringInterval", "MonitoringRoleArn",
@@ -67,6 +72,7 @@ class Cluster(Handler):
         identifier = (given.get("DBClusterIdentifier") or request.generated_name(longest=63)).lower()
         if identifier in backend(request).clusters:
             raise ResourceFailed(f"DB Cluster already exists: {identifier}")
+        _refuse_what_the_engine_lacks(given, engine)
         require_monitoring_role(request)
         password = _new_password() if flag(given, "ManageMasterUserPassword") else given["MasterUserPassword"]
         record = _record(request, identifier, password)
@@ -83,10 +89,12 @@ class Cluster(Handler):
         given, managed = request.properties, _managed(current)
         record = backend(request).clusters[current.physical_id]
         _refuse_major_upgrade(given, managed)
+        _refuse_what_the_engine_lacks(given, managed.cluster.engine)
+        _refuse_late_backtrack(given, previous)
         require_monitoring_role(request)
         group = given.get("DBClusterParameterGroupName")
         if group != previous.get("DBClusterParameterGroupName"):
-            parameters = cluster_parameters(request, group)
+            parameters = cluster_parameters(request, group, managed.parameter_family)
             tell_what_has_no_effect(managed.identifier, managed.cluster.without_effect(parameters))
             managed.cluster.change_parameters(parameters)
         _change_password(request, record, managed, previous)
@@ -169,17 +177,20 @@ def _start(
     request: Request, engine: Engine, identifier: str, password: str, resource_id: str
 ) -> ManagedCluster:
     given, service = request.properties, AuroraService.of(request.cloud)
-    parameters = cluster_parameters(request, given.get("DBClusterParameterGroupName"))
+    release = _release(given)
+    family = engine.parameter_family(release)
+    parameters = cluster_parameters(request, given.get("DBClusterParameterGroupName"), family)
     directory = service.next_directory()
     try:
         cluster = aurora_cluster.Cluster(
             directory,
             engine=engine,
-            release=_release(given),
+            release=release,
             master_user=given["MasterUsername"],
             master_password=password,
             database=given.get("DatabaseName"),
             parameters=parameters,
+            tell=lambda text: _tell(request, identifier, text),
         )
     except ProgramFailed as error:
         shutil.rmtree(directory, ignore_errors=True)
@@ -194,6 +205,11 @@ def _start(
         database=given.get("DatabaseName"),
         iam_enabled=flag(given, "EnableIAMDatabaseAuthentication"),
     )
+
+
+def _tell(request: Request, identifier: str, text: str) -> None:
+    _log.info("%s: %s", identifier, text)
+    request.tell(text)
 
 
 def _forget(request: Request, identifier: str) -> None:
@@ -229,6 +245,41 @@ def _attributes(record: Any, managed: ManagedCluster) -> dict[str, str]:
     if record.manage_master_user_password:
         attributes["MasterUserSecret.SecretArn"] = record.master_user_secret.secret_arn
     return attributes
+
+
+def _refuse_what_the_engine_lacks(given: Properties, engine: Engine) -> None:
+    """In RDS's words."""
+    if given.get("EngineMode", "provisioned") != "provisioned":
+        raise ResourceFailed(f"The engine mode {given['EngineMode']} you requested is currently unavailable.")
+    if _backtrack_seconds(given) and not engine.has_backtrack:
+        raise ResourceFailed(f"Backtrack is not enabled for the {engine} engine.")
+    unknown = set(given.get("EnableCloudwatchLogsExports", [])) - engine.logs
+    if unknown:
+        raise ResourceFailed(
+            f"You cannot use the log types '{', '.join(sorted(unknown))}' with engine version {engine}"
+            f" {_version(given)}. For supported log types, see the documentation."
+        )
+    if given.get("MasterUsername", "").lower() in engine.reserved_users:
+        raise ResourceFailed(
+            f"MasterUsername {given['MasterUsername']} cannot be used as it is a reserved word used by the"
+            " engine"
+        )
+    if len(given.get("MasterUserPassword") or "") > engine.longest_password:
+        raise ResourceFailed(
+            "The parameter MasterUserPassword is not a valid password because it is longer than"
+            f" {engine.longest_password} characters."
+        )
+
+
+def _refuse_late_backtrack(given: Properties, previous: Properties) -> None:
+    if _backtrack_seconds(given) and not _backtrack_seconds(previous):
+        raise ResourceFailed(
+            "Backtrack is not enabled for this DB cluster: it can be enabled only when a cluster is created"
+        )
+
+
+def _backtrack_seconds(given: Properties) -> int:
+    return int(given.get("BacktrackWindow") or 0)
 
 
 def _refuse_major_upgrade(given: Properties, managed: ManagedCluster) -> None:

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from moto.ec2.models import ec2_backends
 
+from localcloud.aurora.engines import Engine
 from localcloud.aurora.local_parameters import ParameterRefused
 from localcloud.aurora.managed import AuroraService, ManagedCluster
-from localcloud.aurora.postgresql_parameters import refuse_fixed
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
 from localcloud.resources.on_moto import OnMoto, gone_is_deleted, tag_list
 from localcloud.resources.rds_records import backend, tell_what_has_no_effect
@@ -55,10 +55,10 @@ class ClusterParameterGroup(Handler):
     )
 
     def create(self, request: Request) -> Provisioned:
-        """Create the group; what nobody may change is refused."""
+        """Create the group; what is unknown, or nobody's to change, is refused."""
         given = request.properties
         name = _group_name(request, "DBClusterParameterGroupName")
-        _refuse_fixed(given)
+        _refuse_unknown(given, of_cluster=True)
         group = backend(request).create_db_cluster_parameter_group(
             name, given["Family"], given["Description"], tag_list(given)
         )
@@ -67,7 +67,7 @@ class ClusterParameterGroup(Handler):
 
     def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
         """Change the parameters, on every cluster that uses the group too."""
-        _refuse_fixed(request.properties)
+        _refuse_unknown(request.properties, of_cluster=True)
         group = backend(request).db_cluster_parameter_groups[current.physical_id]
         for managed in _users(request, lambda record: record.parameter_group == current.physical_id):
             parameters = _text(request.properties)
@@ -90,10 +90,10 @@ class InstanceParameterGroup(Handler):
     )
 
     def create(self, request: Request) -> Provisioned:
-        """Create the group; what nobody may change is refused."""
+        """Create the group; what is unknown, or nobody's to change, is refused."""
         given = request.properties
         name = _group_name(request, "DBParameterGroupName")
-        _refuse_fixed(given)
+        _refuse_unknown(given, of_cluster=False)
         group = backend(request).create_db_parameter_group(
             {
                 "db_parameter_group_name": name,
@@ -107,7 +107,7 @@ class InstanceParameterGroup(Handler):
 
     def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
         """Change the parameters, on every instance that uses the group too."""
-        _refuse_fixed(request.properties)
+        _refuse_unknown(request.properties, of_cluster=False)
         parameters = _text(request.properties)
         clusters = AuroraService.of(request.cloud).clusters
         for record in backend(request).databases.values():
@@ -152,9 +152,14 @@ def _text(properties: Properties) -> dict[str, str]:
     }
 
 
-def _refuse_fixed(properties: Properties) -> None:
+def _refuse_unknown(properties: Properties, *, of_cluster: bool) -> None:
+    found = Engine.of_family(properties["Family"])
+    if found is None:
+        raise ResourceFailed(
+            f"DBParameterGroupFamily {properties['Family']} is not a valid parameter group family"
+        )
     try:
-        refuse_fixed(_text(properties))
+        found[0].refuse_unknown(_text(properties), of_cluster=of_cluster)
     except ParameterRefused as error:
         raise ResourceFailed(str(error)) from error
 

@@ -52,6 +52,7 @@ class Instance(Handler):
     def create(self, request: Request) -> Provisioned:
         """Create the record and start the server."""
         given, managed = request.properties, _cluster(request)
+        _refuse_other_engine(given, managed)
         require_monitoring_role(request)
         identifier = (given.get("DBInstanceIdentifier") or request.generated_name(longest=63)).lower()
         record = backend(request).create_db_instance(
@@ -81,7 +82,7 @@ class Instance(Handler):
         record = backend(request).databases[current.physical_id]
         group = given.get("DBParameterGroupName")
         if group != previous.get("DBParameterGroupName"):
-            parameters = instance_parameters(request, group)
+            parameters = instance_parameters(request, group, managed.parameter_family)
             tell_what_has_no_effect(current.physical_id, managed.cluster.without_effect(parameters))
             managed.cluster.change_instance_parameters(current.physical_id, parameters)
         for name, value in moto_arguments(given, _RECORDED).items():
@@ -111,9 +112,19 @@ def _cluster(request: Request) -> ManagedCluster:
     return clusters[identifier.lower()]
 
 
+def _refuse_other_engine(given: Properties, managed: ManagedCluster) -> None:
+    engine, cluster_engine = given.get("Engine"), managed.cluster.engine.name
+    if engine != cluster_engine:
+        raise ResourceFailed(
+            f"The engine name requested for your DB instance ({engine}) doesn't match the engine name of your"
+            f" DB cluster ({cluster_engine})."
+        )
+
+
 def _start(request: Request, managed: ManagedCluster, identifier: str) -> None:
     given = request.properties
-    parameters = instance_parameters(request, given.get("DBParameterGroupName"))
+    group = given.get("DBParameterGroupName")
+    parameters = instance_parameters(request, group, managed.parameter_family)
     tell_what_has_no_effect(identifier, managed.cluster.without_effect(parameters))
     try:
         managed.add_instance(identifier, parameters, promotion_tier=int(given.get("PromotionTier", 1)))

@@ -31,14 +31,18 @@ def flag(properties: Properties, name: str, *, default: bool = False) -> bool:
     return str(properties.get(name, default)).lower() == "true"
 
 
-def cluster_parameters(request: Request, group: str | None) -> dict[str, str]:
-    """What a cluster parameter group sets; nothing for a default group."""
-    return _parameters(backend(request).db_cluster_parameter_groups, group, "cluster parameter group")
+def cluster_parameters(request: Request, group: str | None, family: str) -> dict[str, str]:
+    """What a cluster parameter group of this family sets; nothing for a default group."""
+    groups = backend(request).db_cluster_parameter_groups
+    families = {name: one.db_parameter_group_family for name, one in groups.items()}
+    return _parameters(groups, families, group, family, "cluster parameter group")
 
 
-def instance_parameters(request: Request, group: str | None) -> dict[str, str]:
-    """What an instance's parameter group sets; nothing for a default group."""
-    return _parameters(backend(request).db_parameter_groups, group, "parameter group")
+def instance_parameters(request: Request, group: str | None, family: str) -> dict[str, str]:
+    """What an instance's parameter group of this family sets; nothing for a default group."""
+    groups = backend(request).db_parameter_groups
+    families = {name: one.family for name, one in groups.items()}
+    return _parameters(groups, families, group, family, "parameter group")
 
 
 def tell_what_has_no_effect(owner: str, without_effect: Mapping[str, str]) -> None:
@@ -47,11 +51,22 @@ def tell_what_has_no_effect(owner: str, without_effect: Mapping[str, str]) -> No
         _log.warning("%s: parameter %s has no effect here: %s", owner, name, reason)
 
 
-def _parameters(groups: Mapping[str, Any], group: str | None, kind: str) -> dict[str, str]:
-    if group is None or group.startswith(_DEFAULT_GROUP_PREFIX):
+def _parameters(
+    groups: Mapping[str, Any], families: Mapping[str, str], group: str | None, family: str, kind: str
+) -> dict[str, str]:
+    if group is None:
         return {}
-    if group not in groups:
+    is_default = group.startswith(_DEFAULT_GROUP_PREFIX)
+    if not is_default and group not in groups:
         raise ResourceFailed(f"{kind} {group} does not exist")
+    own = group.removeprefix(_DEFAULT_GROUP_PREFIX) if is_default else families[group]
+    if own != family:
+        raise ResourceFailed(
+            f"The Parameter Group {group} with DBParameterGroupFamily {own} cannot be used for this instance."
+            f" Please use a Parameter Group with DBParameterGroupFamily {family}"
+        )
+    if is_default:
+        return {}
     return {name: str(entry["ParameterValue"]) for name, entry in groups[group].parameters.items()}
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import psycopg2
 import pytest
 from moto.ec2.models import ec2_backends
 from moto.server import ThreadedMotoServer
@@ -19,15 +18,16 @@ from localcloud import moto_aurora_seams
 from localcloud.aurora.certificates import CertificateAuthority
 from localcloud.aurora.cluster import Cluster
 from localcloud.aurora.endpoint import Endpoint, Endpoints, Gate
-from localcloud.aurora.engines import POSTGRESQL
 from localcloud.aurora.gates import ClusterGate, TokenCheck
 from localcloud.cloud import Cloud
 from localcloud.enforcements import EVERY, Enforcement
 from localcloud.iam.evaluation import Decision
+from localcloud.network.admission import Door
 from localcloud.resources import handler
 from localcloud.resources.base import Provisioned, Request
 
-MAJOR = 16
+from .dialects import DIALECTS, Dialect
+
 MASTER, PASSWORD = "shop_admin", "it's a 'secret' \\ with 100% ümläuts"
 REGION, ACCOUNT = "eu-west-1", "123456789012"
 
@@ -41,23 +41,29 @@ def passable_directory() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
+@pytest.fixture(scope="session", params=DIALECTS)
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    """Every test that asks for it, or for a cluster or a stack, runs on every engine."""
+    return DIALECTS[request.param]
+
+
 @pytest.fixture(scope="session")
-def cluster(passable_directory: Path) -> Iterator[Cluster]:
-    """A writer and a reader; `token_user` logs in by token, `password_user` by password."""
+def cluster(dialect: Dialect, passable_directory: Path) -> Iterator[Cluster]:
+    """A writer and a reader that admit nobody without TLS, and the users of `create_users`."""
     cluster = Cluster(
-        passable_directory / "shared",
-        engine=POSTGRESQL,
-        release=str(MAJOR),
+        passable_directory / f"shared-{dialect.engine}",
+        engine=dialect.engine,
+        release=dialect.release,
         master_user=MASTER,
         master_password=PASSWORD,
         database="shop",
-        parameters={"rds.force_ssl": "1"},
+        parameters=dialect.wants_tls,
     )
     try:
         writer = cluster.add_instance("writer").server
-        cluster.add_instance("reader")
-        writer.execute("CREATE ROLE token_user LOGIN; GRANT rds_iam TO token_user")
-        writer.execute("CREATE ROLE password_user LOGIN PASSWORD 'the right one'")
+        reader = cluster.add_instance("reader").server
+        dialect.create_users(writer)
+        reader.catch_up(writer, timeout_seconds=20)
         yield cluster
     finally:
         cluster.close()
@@ -105,29 +111,19 @@ class Place:
     host: str
     port: int
     authority: CertificateAuthority
+    dialect: Dialect
 
-    def connect(self, user: str, password: str, **options: object) -> psycopg2.extensions.connection:
-        return psycopg2.connect(
-            **{
-                "host": self.host,
-                "port": self.port,
-                "user": user,
-                "password": password,
-                "dbname": "shop",
-                "sslmode": "verify-full",
-                "sslrootcert": str(self.authority.bundle),
-                "connect_timeout": 20,
-                **options,
-            }
-        )
+    def connect(self, user: str, password: str, **options: Any) -> Any:
+        given = {"host": self.host, "bundle": self.authority.bundle, **options}
+        return self.dialect.connect(port=self.port, user=user, password=password, **given)
 
     def token(self, user: str, **options: str) -> str:
         return KEY.sign(self.host, self.port, user, **options)
 
 
 @pytest.fixture
-def opened(endpoints: Endpoints, authority: CertificateAuthority) -> Iterator["Opener"]:
-    opener = Opener(endpoints, authority)
+def opened(endpoints: Endpoints, authority: CertificateAuthority, dialect: Dialect) -> Iterator["Opener"]:
+    opener = Opener(endpoints, authority, dialect)
     yield opener
     opener.close()
 
@@ -135,16 +131,19 @@ def opened(endpoints: Endpoints, authority: CertificateAuthority) -> Iterator["O
 class Opener:
     """Opens endpoints on loopback addresses of their own and closes them after the test."""
 
-    def __init__(self, endpoints: Endpoints, authority: CertificateAuthority) -> None:
+    def __init__(self, endpoints: Endpoints, authority: CertificateAuthority, dialect: Dialect) -> None:
         self._endpoints = endpoints
+        self._dialect = dialect
         self._authority = authority
         self._open: list[Endpoint] = []
 
-    def cluster(self, cluster: Cluster, *, readers: bool = False, iam: bool = True) -> Place:
+    def cluster(
+        self, cluster: Cluster, *, readers: bool = False, iam: bool = True, door: Door | None = None
+    ) -> Place:
         choose = (lambda: cluster.next_reader() or cluster.writer) if readers else (lambda: cluster.writer)
-        return self.gate(lambda tokens: ClusterGate(cluster, choose, tokens, lambda: iam))
+        return self.gate(lambda tokens: ClusterGate(cluster, choose, tokens, lambda: iam), door)
 
-    def gate(self, make_gate) -> Place:
+    def gate(self, make_gate, door: Door | None = None) -> Place:
         host, port = (
             f"127.{random.randrange(1, 255)}.{random.randrange(1, 255)}.{random.randrange(2, 255)}",
             0,
@@ -154,11 +153,10 @@ class Opener:
         gate: Gate = make_gate(
             TokenCheck(host, port, REGION, lambda user: user, key_of, lambda *_: Decision(allowed=True))
         )
-        endpoint = self._endpoints.listen(
-            host, port, tls=self._authority.server_context(host), gate=gate, front=POSTGRESQL.front
-        )
+        tls, front = self._authority.server_context(host), self._dialect.engine.front
+        endpoint = self._endpoints.listen(host, port, tls=tls, gate=gate, front=front, door=door)
         self._open.append(endpoint)
-        return Place(endpoint, host, port, self._authority)
+        return Place(endpoint, host, port, self._authority, self._dialect)
 
     def close(self) -> None:
         for endpoint in self._open:
@@ -186,8 +184,10 @@ def cloud(passable_directory: Path) -> Iterator[Cloud]:
 class Stack:
     """Creates, updates and deletes single resources as the engine does, without a template."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, dialect: Dialect) -> None:
         self.cloud = cloud
+        self.dialect = dialect
+        self.tell = list[str]().append
         self._existing: dict[str, tuple[str, dict[str, Any], Provisioned]] = {}
 
     def create(self, resource_type: str, logical_id: str, **properties: Any) -> Provisioned:
@@ -222,13 +222,21 @@ class Stack:
 
     def _request(self, resource_type: str, logical_id: str, properties: dict[str, Any]) -> Request:
         return Request(
-            resource_type, logical_id, properties, "arn:stack", "shop-test", ACCOUNT, REGION, self.cloud
+            resource_type,
+            logical_id,
+            properties,
+            "arn:stack",
+            "shop-test",
+            ACCOUNT,
+            REGION,
+            self.cloud,
+            self.tell,
         )
 
 
 @pytest.fixture
-def stack(cloud: Cloud) -> Iterator[Stack]:
-    stack = Stack(cloud)
+def stack(cloud: Cloud, dialect: Dialect) -> Iterator[Stack]:
+    stack = Stack(cloud, dialect)
     yield stack
     stack.delete_all()
 

@@ -1,11 +1,11 @@
 """A cluster with the properties that most templates give it, and ways to ask it."""
 
-import contextlib
+import time
 
-import psycopg2
 from moto.rds.models import rds_backends
 
 from .conftest import ACCOUNT, REGION
+from .dialects import answer
 
 PASSWORD = "a master's password"
 
@@ -19,8 +19,8 @@ def create_cluster(stack, logical_id="Cluster", **properties):
         "AWS::RDS::DBCluster",
         logical_id,
         **{
-            "Engine": "aurora-postgresql",
-            "EngineVersion": "16.13",
+            "Engine": str(stack.dialect.engine),
+            "EngineVersion": stack.dialect.version,
             "MasterUsername": "shop_admin",
             "MasterUserPassword": PASSWORD,
             "DatabaseName": "shop",
@@ -37,26 +37,25 @@ def create_instance(stack, cluster, logical_id="Writer", **properties):
         **{
             "DBClusterIdentifier": cluster.physical_id,
             "DBInstanceClass": "db.serverless",
-            "Engine": "aurora-postgresql",
+            "Engine": str(stack.dialect.engine),
             **properties,
         },
     )
 
 
-def connect(stack, host, port, password=PASSWORD, user="shop_admin"):
-    return psycopg2.connect(
-        host=host,
-        port=port,
-        user=user,
-        password=password,
-        dbname="shop",
-        sslmode="verify-full",
-        sslrootcert=str(stack.cloud.ca_bundle),
-        connect_timeout=20,
-    )
+def connect(stack, host, port=None, password=PASSWORD, user="shop_admin", **options):
+    given = {"bundle": stack.cloud.ca_bundle, **options}
+    return stack.dialect.connect(host, int(port or stack.dialect.port), user, password, **given)
 
 
 def query(connection, statement):
-    with contextlib.closing(connection), connection, connection.cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.fetchone()[0] if cursor.description else None
+    return answer(connection, statement)
+
+
+def eventually(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False

@@ -2,17 +2,18 @@
 
 import json
 import socket
-import time
 
-import psycopg2
 import pytest
 from moto.secretsmanager.models import secretsmanager_backends
 
+from localcloud.aurora.engines import ENGINES
 from localcloud.aurora.managed import AuroraService
+from localcloud.aurora.mysql_programs import MysqlPrograms
+from localcloud.aurora.postgresql_programs import ProgramFailed
 from localcloud.resources.base import ResourceFailed
 
 from .conftest import ACCOUNT, REGION
-from .shop import PASSWORD, connect, create_cluster, create_instance, query, records
+from .shop import PASSWORD, connect, create_cluster, create_instance, eventually, query, records
 
 
 @pytest.fixture
@@ -26,15 +27,15 @@ def test_writer_and_reader_serve_at_the_endpoints_that_the_records_show(stack, c
     record = records().clusters[cluster.physical_id]
     port = int(cluster.attributes["Endpoint.Port"])
 
-    assert port == 5432
+    assert port == stack.dialect.port
     assert record.endpoint == cluster.attributes["Endpoint.Address"]
     assert record.reader_endpoint == cluster.attributes["ReadEndpoint.Address"]
-    assert query(connect(stack, record.endpoint, port), "SELECT pg_is_in_recovery()") is False
-    assert query(connect(stack, record.reader_endpoint, port), "SELECT pg_is_in_recovery()") is True
+    assert query(connect(stack, record.endpoint, port), stack.dialect.is_reader) == 0
+    assert query(connect(stack, record.reader_endpoint, port), stack.dialect.is_reader) == 1
     for instance, is_reader in ((writer, False), (reader, True)):
         address = records().databases[instance.physical_id].address
         assert address == instance.attributes["Endpoint.Address"]
-        assert query(connect(stack, address, port), "SELECT pg_is_in_recovery()") is is_reader
+        assert query(connect(stack, address, port), stack.dialect.is_reader) == is_reader
     assert {
         member["DBInstanceIdentifier"]: member["IsClusterWriter"] for member in record.db_cluster_members
     } == {writer.physical_id: True, reader.physical_id: False}
@@ -50,20 +51,21 @@ def test_writer_and_reader_serve_at_the_endpoints_that_the_records_show(stack, c
 def test_without_a_reader_the_reader_endpoint_leads_to_the_writer(stack, cluster):
     create_instance(stack, cluster)
     address, port = cluster.attributes["ReadEndpoint.Address"], cluster.attributes["Endpoint.Port"]
-    assert query(connect(stack, address, port), "SELECT pg_is_in_recovery()") is False
+    assert query(connect(stack, address, port), stack.dialect.is_reader) == 0
 
 
 def test_a_cluster_without_an_instance_takes_nobody(stack, cluster):
-    with pytest.raises(psycopg2.OperationalError, match="not accepting connections"):
-        connect(stack, cluster.attributes["Endpoint.Address"], 5432)
+    with stack.dialect.refuses("nothing runs"):
+        connect(stack, cluster.attributes["Endpoint.Address"])
 
 
 def test_the_data_outlive_the_instances(stack, cluster):
     create_instance(stack, cluster)
-    query(connect(stack, cluster.attributes["Endpoint.Address"], 5432), "CREATE TABLE kept AS SELECT 42 AS n")
+    address = cluster.attributes["Endpoint.Address"]
+    query(connect(stack, address), stack.dialect.create_table.format(table="kept", value=42))
     stack.delete("Writer")
     create_instance(stack, cluster, "Another")
-    assert query(connect(stack, cluster.attributes["Endpoint.Address"], 5432), "SELECT n FROM kept") == 42
+    assert query(connect(stack, address), "SELECT n FROM kept") == 42
 
 
 def test_a_reader_takes_over_when_the_writer_is_removed(stack, cluster):
@@ -71,27 +73,19 @@ def test_a_reader_takes_over_when_the_writer_is_removed(stack, cluster):
     reader = create_instance(stack, cluster, "Reader")
     other = create_instance(stack, cluster, "Other", PromotionTier=15)
     address = cluster.attributes["Endpoint.Address"]
-    query(connect(stack, address, 5432), "CREATE TABLE before AS SELECT 1 AS n")
+    query(connect(stack, address), stack.dialect.create_table.format(table="kept", value=1))
     stack.delete("Writer")
-    query(connect(stack, address, 5432), "CREATE TABLE after AS SELECT n FROM before")
+    assert query(connect(stack, address), "SELECT n FROM kept") == 1
+    query(connect(stack, address), stack.dialect.create_table.format(table="later", value=2))
     assert records().databases[reader.physical_id].is_cluster_writer
     assert not records().databases[other.physical_id].is_cluster_writer
     read_from = cluster.attributes["ReadEndpoint.Address"]
 
     def visible():
-        return query(connect(stack, read_from, 5432), "SELECT to_regclass('after') IS NOT NULL")
+        return query(connect(stack, read_from), stack.dialect.table_exists.format(table="later"))
 
     assert eventually(visible)
-    assert query(connect(stack, read_from, 5432), "SELECT pg_is_in_recovery()") is True
-
-
-def eventually(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
+    assert query(connect(stack, read_from), stack.dialect.is_reader) == 1
 
 
 def test_a_new_password_and_a_new_port_are_in_force_after_an_update(stack, cluster):
@@ -100,10 +94,10 @@ def test_a_new_password_and_a_new_port_are_in_force_after_an_update(stack, clust
     address = cluster.attributes["Endpoint.Address"]
     assert updated.attributes["Endpoint.Port"] == "15432"
     assert query(connect(stack, address, 15432, "another password"), "SELECT 1") == 1
-    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+    with stack.dialect.refuses("password", "shop_admin"):
         connect(stack, address, 15432, PASSWORD)
-    with pytest.raises(psycopg2.OperationalError, match="Connection refused"):
-        connect(stack, address, 5432, "another password")
+    with stack.dialect.refuses("closed"):
+        connect(stack, address, password="another password")
 
 
 def test_a_managed_password_is_in_a_secret_and_opens_the_database(stack):
@@ -113,10 +107,10 @@ def test_a_managed_password_is_in_a_secret_and_opens_the_database(stack):
     secrets = secretsmanager_backends[ACCOUNT][REGION]
     value = json.loads(secrets.get_secret_value(arn, None, "AWSCURRENT")["SecretString"])
     assert value["username"] == "shop_admin"
-    connection = connect(stack, cluster.attributes["Endpoint.Address"], 5432, value["password"])
+    connection = connect(stack, cluster.attributes["Endpoint.Address"], password=value["password"])
     assert query(connection, "SELECT 1") == 1
     stack.update("Cluster", ManageMasterUserPassword=False, MasterUserPassword=PASSWORD)
-    assert query(connect(stack, cluster.attributes["Endpoint.Address"], 5432), "SELECT 1") == 1
+    assert query(connect(stack, cluster.attributes["Endpoint.Address"]), "SELECT 1") == 1
     assert arn not in secrets.secrets
 
 
@@ -167,11 +161,11 @@ def test_a_cluster_that_cannot_start_leaves_nothing(stack):
         "AWS::RDS::DBClusterParameterGroup",
         "Parameters",
         Description="d",
-        Family="aurora-postgresql16",
-        Parameters={"work_mem": "a lot"},
+        Family=stack.dialect.family,
+        Parameters=stack.dialect.bad_parameter,
         DBClusterParameterGroupName="broken",
     )
-    with pytest.raises(ResourceFailed, match="work_mem"):
+    with pytest.raises(ResourceFailed, match=next(iter(stack.dialect.bad_parameter.values()))):
         create_cluster(stack, DBClusterParameterGroupName="broken")
     assert dict(records().clusters) == before
     assert stack.cloud.endpoints == {}
@@ -181,18 +175,88 @@ def test_a_cluster_that_cannot_start_leaves_nothing(stack):
 @pytest.mark.parametrize(
     ("properties", "reason"),
     [
-        ({"Engine": "aurora-mysql"}, "Engine aurora-mysql: no real engine stands behind it"),
-        ({"EngineVersion": "17.4"}, "PostgreSQL 17 is not installed here"),
+        ({"Engine": "aurora-oracle"}, "Engine aurora-oracle: no real engine stands behind it"),
         ({"EngineVersion": "sixteen"}, "Cannot find version sixteen"),
+        ({"EngineMode": "serverless"}, "The engine mode serverless you requested is currently unavailable"),
         ({"DBClusterParameterGroupName": "missing"}, "cluster parameter group missing does not exist"),
+        ({"DBClusterParameterGroupName": "default.aurora-mysql5.7"}, "cannot be used for this instance"),
+        ({"EnableCloudwatchLogsExports": ["trace"]}, "You cannot use the log types 'trace'"),
         ({"MasterUserPassword": "short"}, "shorter than 8 characters"),
+        ({"MasterUserPassword": "x" * 100}, "because it is longer than"),
         ({"MasterUsername": ""}, "MasterUsername must be provided"),
+        ({"MasterUsername": "rdsadmin"}, "rdsadmin cannot be used as it is a reserved word"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_reason(stack, properties, reason):
     with pytest.raises(Exception, match=reason):
         create_cluster(stack, DBClusterIdentifier="refused", **properties)
     assert "refused" not in records().clusters
+
+
+@pytest.mark.parametrize(
+    ("engine", "version", "reason"),
+    [
+        ("aurora-postgresql", "17.4", "PostgreSQL 17 is not installed here"),
+        ("aurora-postgresql", "8.0.mysql_aurora.3.12.0", "log types|Cannot find|is not installed here"),
+        ("aurora-mysql", "16.13", "Cannot find version 16.13 for aurora-mysql"),
+        ("aurora-mysql", "5.7.mysql_aurora.2.12.0", "Cannot find version 5.7.mysql_aurora.2.12.0"),
+        ("aurora-mysql", "8.0.mysql_aurora.8.4.7", "Cannot find version 8.0.mysql_aurora.8.4.7"),
+    ],
+)
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+def test_a_version_of_another_engine_is_refused(stack, engine, version, reason):
+    with pytest.raises(ResourceFailed, match=reason):
+        create_cluster(stack, DBClusterIdentifier="refused", Engine=engine, EngineVersion=version)
+    assert "refused" not in records().clusters
+
+
+def test_every_log_of_the_engine_can_be_exported(stack):
+    create_cluster(stack, EnableCloudwatchLogsExports=sorted(stack.dialect.engine.logs))
+
+
+def test_an_instance_is_of_its_clusters_engine(stack, cluster):
+    other = next(name for name in ENGINES if name != str(stack.dialect.engine))
+    with pytest.raises(ResourceFailed, match=rf"DB instance \({other}\) doesn't match the engine name"):
+        create_instance(stack, cluster, Engine=other)
+
+
+def test_only_aurora_mysql_can_be_taken_back_in_time(stack):
+    if stack.dialect.engine.has_backtrack:
+        create_cluster(stack, BacktrackWindow=86_400)
+        stack.update("Cluster", BacktrackWindow=3600)
+        (record,) = [one for one in records().clusters.values() if one.engine == "aurora-mysql"]
+        assert record.backtrack_window == 3600
+    else:
+        with pytest.raises(ResourceFailed, match="Backtrack is not enabled for the aurora-postgresql engine"):
+            create_cluster(stack, BacktrackWindow=86_400)
+
+
+def test_going_back_in_time_is_decided_when_a_cluster_is_created(stack, cluster):
+    with pytest.raises(ResourceFailed, match="Backtrack is not enabled for"):
+        stack.update("Cluster", BacktrackWindow=3600)
+
+
+def test_status_says_what_runs_as_the_cluster(stack, cluster):
+    said = stack.cloud.databases[cluster.physical_id]
+    assert said.startswith(f"{stack.dialect.engine} {stack.dialect.release}, served by ")
+    stack.delete("Cluster")
+    assert stack.cloud.databases == {}
+
+
+@pytest.mark.parametrize("dialect", ["mysql"], indirect=True)
+def test_the_events_of_a_cluster_show_that_its_server_is_fetched_first(stack, monkeypatch):
+    told = []
+
+    def fetched(tell):
+        tell("fetching MySQL")
+        raise ProgramFailed("no way to get one")
+
+    monkeypatch.setattr(MysqlPrograms, "find", fetched)
+    monkeypatch.setattr(stack, "tell", told.append)
+    with pytest.raises(ResourceFailed, match="no way to get one"):
+        create_cluster(stack, DBClusterIdentifier="unfetched")
+    assert told == ["fetching MySQL"]
+    assert "unfetched" not in records().clusters
 
 
 def test_an_instance_needs_a_cluster(stack):

@@ -3,11 +3,11 @@
 import json
 
 import boto3
-import psycopg2
 import pytest
 from moto.secretsmanager.models import secretsmanager_backends
 
 from localcloud import operator_key
+from localcloud.aurora.engines import ENGINES
 from localcloud.aurora.managed import AuroraService
 from localcloud.functions.credentials import mint
 from localcloud.resources.base import ResourceFailed
@@ -31,8 +31,8 @@ def cluster(stack):
     cluster = create_cluster(stack)
     create_instance(stack, cluster)
     server = AuroraService.of(stack.cloud).clusters[cluster.physical_id].cluster.writer.server
-    server.execute("CREATE ROLE app LOGIN; GRANT rds_iam TO app")
-    server.execute("CREATE ROLE legacy LOGIN PASSWORD 'legacy password'")
+    stack.dialect.run(server, *stack.dialect.create_token_user, user="app")
+    stack.dialect.run(server, *stack.dialect.create_password_user, user="legacy", password="legacy password")
     return cluster
 
 
@@ -42,7 +42,7 @@ def create_proxy(stack, cluster, subnets, **properties):
         "Proxy",
         **{
             "DBProxyName": "shop-proxy",
-            "EngineFamily": "POSTGRESQL",
+            "EngineFamily": stack.dialect.engine.family,
             "RoleArn": role_with(ACCOUNT, *PROXY_RIGHTS),
             "VpcSubnetIds": subnets,
             "RequireTLS": True,
@@ -68,17 +68,20 @@ def create_secret(username, password):
     return secret.arn
 
 
-def token(host, user, port=5432, rights=CALLER_RIGHTS):
+def token(stack, host, user, rights=CALLER_RIGHTS):
     session = mint(role_with(ACCOUNT, *rights), session_name="function", region=REGION)
     client = boto3.Session(
         session.access_key_id, session.secret_access_key, session.session_token, region_name=REGION
     ).client("rds")
-    return client.generate_db_auth_token(host, port, user)
+    return client.generate_db_auth_token(host, stack.dialect.port, user)
 
 
 def test_end_to_end_iam_admits_by_the_token_of_a_minted_session(stack, cluster, subnets):
     host = create_proxy(stack, cluster, subnets).attributes["Endpoint"]
-    assert query(connect(stack, host, 5432, token(host, "app"), "app"), "SELECT current_user") == "app"
+    assert (
+        query(connect(stack, host, None, token(stack, host, "app"), "app"), stack.dialect.current_user)
+        == "app"
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,8 +95,8 @@ def test_end_to_end_iam_admits_by_the_token_of_a_minted_session(stack, cluster, 
 )
 def test_a_caller_without_the_right_on_this_proxy_and_user_is_refused(stack, cluster, subnets, rights):
     host = create_proxy(stack, cluster, subnets).attributes["Endpoint"]
-    with pytest.raises(psycopg2.OperationalError, match="The IAM authentication failed for the role app"):
-        connect(stack, host, 5432, token(host, "app", rights=rights), "app")
+    with stack.dialect.refuses("proxy: token", "app"):
+        connect(stack, host, None, token(stack, host, "app", rights=rights), "app")
 
 
 @pytest.mark.parametrize(
@@ -105,11 +108,12 @@ def test_a_caller_without_the_right_on_this_proxy_and_user_is_refused(stack, clu
     ],
 )
 def test_a_proxy_whose_role_may_not_log_in_to_the_cluster_lets_nobody_in(stack, cluster, subnets, role):
+    role = dict(role)
     rights = role.pop("rights")
     proxy = create_proxy(stack, cluster, subnets, RoleArn=role_with(ACCOUNT, *rights, **role))
     host = proxy.attributes["Endpoint"]
-    with pytest.raises(psycopg2.OperationalError, match="PAM authentication failed"):
-        connect(stack, host, 5432, token(host, "app"), "app")
+    with stack.dialect.refuses("proxy: database refuses token"):
+        connect(stack, host, None, token(stack, host, "app"), "app")
 
 
 @pytest.mark.parametrize(
@@ -122,6 +126,7 @@ def test_a_proxy_whose_role_may_not_log_in_to_the_cluster_lets_nobody_in(stack, 
 )
 def test_a_proxy_whose_role_may_not_read_a_secret_has_no_credentials(stack, cluster, subnets, role):
     auth = {"AuthScheme": "SECRETS", "SecretArn": create_secret("legacy", "legacy password")}
+    role = dict(role)
     rights = role.pop("rights")
     proxy = create_proxy(
         stack,
@@ -131,8 +136,8 @@ def test_a_proxy_whose_role_may_not_read_a_secret_has_no_credentials(stack, clus
         Auth=[auth],
         RoleArn=role_with(ACCOUNT, *rights, **role),
     )
-    with pytest.raises(psycopg2.OperationalError, match="This RDS proxy has no credentials for the role"):
-        connect(stack, proxy.attributes["Endpoint"], 5432, "legacy password", "legacy")
+    with stack.dialect.refuses("proxy: no credentials", "legacy"):
+        connect(stack, proxy.attributes["Endpoint"], None, "legacy password", "legacy")
 
 
 def test_whoever_runs_the_cloud_signs_tokens_too(stack, cluster, subnets):
@@ -143,39 +148,39 @@ def test_whoever_runs_the_cloud_signs_tokens_too(stack, cluster, subnets):
         aws_access_key_id=operator_key.ACCESS_KEY_ID,
         aws_secret_access_key=operator_key.SECRET_ACCESS_KEY,
     )
-    signed = client.generate_db_auth_token(host, 5432, "app")
-    assert query(connect(stack, host, 5432, signed, "app"), "SELECT current_user") == "app"
+    signed = client.generate_db_auth_token(host, stack.dialect.port, "app")
+    assert query(connect(stack, host, None, signed, "app"), stack.dialect.current_user) == "app"
 
 
 @pytest.mark.parametrize("password", ["a password", None])
 def test_end_to_end_iam_refuses_passwords_and_tokens_for_the_cluster(stack, cluster, subnets, password):
     host = create_proxy(stack, cluster, subnets).attributes["Endpoint"]
-    password = password or token(cluster.attributes["Endpoint.Address"], "app")
-    with pytest.raises(psycopg2.OperationalError, match="The IAM authentication failed for the role app"):
-        connect(stack, host, 5432, password, "app")
+    password = password or token(stack, cluster.attributes["Endpoint.Address"], "app")
+    with stack.dialect.refuses("proxy: token", "app"):
+        connect(stack, host, None, password, "app")
 
 
 def test_end_to_end_iam_needs_a_member_of_rds_iam(stack, cluster, subnets):
     host = create_proxy(stack, cluster, subnets).attributes["Endpoint"]
-    with pytest.raises(psycopg2.OperationalError, match='password authentication failed for user "legacy"'):
-        connect(stack, host, 5432, token(host, "legacy"), "legacy")
+    with stack.dialect.refuses("proxy: database refuses password"):
+        connect(stack, host, None, token(stack, host, "legacy"), "legacy")
 
 
 def test_plaintext_is_refused_in_the_words_of_the_proxy(stack, cluster, subnets):
     host = create_proxy(stack, cluster, subnets).attributes["Endpoint"]
-    with pytest.raises(psycopg2.OperationalError, match="This RDS Proxy requires TLS connections"):
-        psycopg2.connect(host=host, user="app", password="x", dbname="shop", sslmode="disable")
+    with stack.dialect.refuses("proxy: plaintext"):
+        connect(stack, host, user="app", password="x", bundle=None)
 
 
 def test_a_secret_admits_its_user_by_password_and_nobody_else(stack, cluster, subnets):
     auth = [{"AuthScheme": "SECRETS", "SecretArn": create_secret("legacy", "legacy password")}]
     proxy = create_proxy(stack, cluster, subnets, Auth=auth, DefaultAuthScheme="NONE", RequireTLS=False)
     host = proxy.attributes["Endpoint"]
-    assert query(connect(stack, host, 5432, "legacy password", "legacy"), "SELECT 1") == 1
-    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
-        connect(stack, host, 5432, "wrong", "legacy")
-    with pytest.raises(psycopg2.OperationalError, match="This RDS proxy has no credentials for the role app"):
-        connect(stack, host, 5432, token(host, "app"), "app")
+    assert query(connect(stack, host, None, "legacy password", "legacy"), "SELECT 1") == 1
+    with stack.dialect.refuses("proxy: database refuses password"):
+        connect(stack, host, None, "wrong", "legacy")
+    with stack.dialect.refuses("proxy: no credentials", "app"):
+        connect(stack, host, None, token(stack, host, "app"), "app")
 
 
 def test_a_secret_with_required_iam_takes_a_token_and_logs_in_with_the_password(stack, cluster, subnets):
@@ -184,19 +189,21 @@ def test_a_secret_with_required_iam_takes_a_token_and_logs_in_with_the_password(
     proxy = create_proxy(stack, cluster, subnets, Auth=auth, DefaultAuthScheme="NONE")
     host = proxy.attributes["Endpoint"]
     assert (
-        query(connect(stack, host, 5432, token(host, "legacy"), "legacy"), "SELECT current_user") == "legacy"
+        query(connect(stack, host, None, token(stack, host, "legacy"), "legacy"), stack.dialect.current_user)
+        == "legacy"
     )
-    with pytest.raises(psycopg2.OperationalError, match="The IAM authentication failed for the role legacy"):
-        connect(stack, host, 5432, "legacy password", "legacy")
+    with stack.dialect.refuses("proxy: token", "legacy"):
+        connect(stack, host, None, "legacy password", "legacy")
 
     server = AuroraService.of(stack.cloud).clusters[cluster.physical_id].cluster.writer.server
-    server.execute("ALTER ROLE legacy PASSWORD 'rotated'")  # in the database, not in the secret
-    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
-        connect(stack, host, 5432, token(host, "legacy"), "legacy")
+    change = stack.dialect.change_password  # in the database, not in the secret
+    stack.dialect.run(server, change, user="legacy", password="rotated")
+    with stack.dialect.refuses("proxy: database refuses password"):
+        connect(stack, host, None, token(stack, host, "legacy"), "legacy")
     value = json.dumps({"username": "legacy", "password": "rotated"})
     secrets = secretsmanager_backends[ACCOUNT][REGION]
     secrets.put_secret_value(arn, value, None, None, ["AWSCURRENT"])
-    assert query(connect(stack, host, 5432, token(host, "legacy"), "legacy"), "SELECT 1") == 1
+    assert query(connect(stack, host, None, token(stack, host, "legacy"), "legacy"), "SELECT 1") == 1
 
 
 def test_the_read_only_endpoint_leads_to_readers_and_nowhere_without_one(stack, cluster, subnets):
@@ -210,11 +217,13 @@ def test_the_read_only_endpoint_leads_to_readers_and_nowhere_without_one(stack, 
         TargetRole="READ_ONLY",
     )
     host = endpoint.attributes["Endpoint"]
-    with pytest.raises(psycopg2.OperationalError, match=r"Timed-out waiting .* has no reader"):
-        connect(stack, host, 5432, token(host, "app"), "app")
+    with pytest.raises(
+        stack.dialect.error, match=stack.dialect.said("proxy: no target") + ".* has no reader"
+    ):
+        connect(stack, host, None, token(stack, host, "app"), "app")
     create_instance(stack, cluster, "Reader")
-    connection = connect(stack, host, 5432, token(host, "app"), "app")
-    assert query(connection, "SELECT pg_is_in_recovery()") is True
+    connection = connect(stack, host, None, token(stack, host, "app"), "app")
+    assert query(connection, stack.dialect.is_reader) == 1
 
 
 def test_the_records_show_the_proxy_its_target_and_its_endpoints(stack, cluster, subnets, api):
@@ -233,7 +242,7 @@ def test_the_records_show_the_proxy_its_target_and_its_endpoints(stack, cluster,
     group = api.describe_db_proxy_target_groups(DBProxyName="shop-proxy")["TargetGroups"][0]
     assert group["ConnectionPoolConfig"]["MaxConnectionsPercent"] == 90
     target = api.describe_db_proxy_targets(DBProxyName="shop-proxy")["Targets"][0]
-    assert (target["RdsResourceId"], target["Port"]) == (cluster.physical_id, 5432)
+    assert (target["RdsResourceId"], target["Port"]) == (cluster.physical_id, stack.dialect.port)
     endpoint = api.describe_db_proxy_endpoints(DBProxyName="shop-proxy")["DBProxyEndpoints"][0]
     assert endpoint["TargetRole"] == "READ_ONLY"
     assert endpoint["Endpoint"] != shown["Endpoint"]
@@ -241,7 +250,7 @@ def test_the_records_show_the_proxy_its_target_and_its_endpoints(stack, cluster,
     assert clusters[0]["Endpoint"] == cluster.attributes["Endpoint.Address"]
     assert clusters[0]["IAMDatabaseAuthenticationEnabled"] is True
     instances = api.describe_db_instances()["DBInstances"]
-    assert [one["Endpoint"]["Port"] for one in instances] == [5432]
+    assert [one["Endpoint"]["Port"] for one in instances] == [stack.dialect.port]
     assert records().db_proxies["shop-proxy"].unique_id in shown["DBProxyArn"]
 
 
@@ -249,13 +258,13 @@ def test_a_changed_setting_holds_for_the_next_connection(stack, cluster, subnets
     host = create_proxy(stack, cluster, subnets).attributes["Endpoint"]
     arn = create_secret("legacy", "legacy password")
     stack.update("Proxy", Auth=[{"AuthScheme": "SECRETS", "SecretArn": arn}], DefaultAuthScheme="NONE")
-    assert query(connect(stack, host, 5432, "legacy password", "legacy"), "SELECT 1") == 1
+    assert query(connect(stack, host, None, "legacy password", "legacy"), "SELECT 1") == 1
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"EngineFamily": "MYSQL"}, "only POSTGRESQL has a real engine here"),
+        ({"EngineFamily": "SQLSERVER"}, "only POSTGRESQL and MYSQL have a real engine here"),
         ({"DefaultAuthScheme": "NONE"}, "Auth must be given"),
         ({"RequireTLS": False}, "RequireTLS must be true"),
     ],
@@ -263,6 +272,14 @@ def test_a_changed_setting_holds_for_the_next_connection(stack, cluster, subnets
 def test_what_cannot_be_is_refused(stack, cluster, subnets, changes, reason):
     with pytest.raises(ResourceFailed, match=reason):
         create_proxy(stack, cluster, subnets, **changes)
+
+
+def test_a_proxy_leads_to_a_cluster_of_its_own_family_only(stack, cluster, subnets):
+    other = next(one for one in ENGINES.values() if one is not stack.dialect.engine)
+    with pytest.raises(
+        ResourceFailed, match=f"engine family {other.family} of proxy shop-proxy does not fit"
+    ):
+        create_proxy(stack, cluster, subnets, EngineFamily=other.family)
 
 
 def test_a_target_group_needs_proxy_and_cluster(stack, cluster, subnets):

@@ -115,7 +115,7 @@ def test_an_attached_secret_says_where_the_database_is(stack, secret):
     assert value_of(secret) == {
         "username": "shop_admin",
         "password": "first",
-        "engine": "postgres",
+        "engine": stack.dialect.engine.secret_name,
         "host": cluster.attributes["Endpoint.Address"],
         "port": 15432,
         "dbname": "shop",
