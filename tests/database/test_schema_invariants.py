@@ -185,7 +185,7 @@ def test_guards_that_are_off_and_rows_without_parents_are_reported(busy, stateme
 @pytest.mark.engine("mysql")
 @pytest.mark.parametrize("user", ["shop_application", "shop_read_only"])
 def test_guards_are_seen_by_those_who_have_no_rights_on_them(busy, user):
-    """information_schema shows each reader what its own rights reach: theirs reach no trigger and no check."""
+    """information_schema shows each reader what its own rights reach: here no trigger and no check."""
     guards = "SELECT violations FROM shop.invariants WHERE invariant = %s"
     assert busy.value(guards, (GUARDS,), user=user) == 0
     busy.rows("DROP TRIGGER shop.order_totals_after_insert")
