@@ -32,12 +32,13 @@ class Kept:
         return not (self.lost or self.altered or self.duplicated or self.violations)
 
 
-def kept(stage: Stage, promises: Promises) -> Kept:
-    """Compare what customers were told with what the writer holds."""
+def kept(stage: Stage, promises: Promises, *, since_order_id: int = 0) -> Kept:
+    """Compare what customers were told with what the writer holds, of the orders behind this one."""
     with closing(stage.session(SUPERUSER)) as session:
         found = session.rows(
             "SELECT request_token, order_id, line_count, total_amount FROM shop.orders"
-            " WHERE request_token IS NOT NULL"
+            " WHERE request_token IS NOT NULL AND order_id > %s",
+            (since_order_id,),
         )
         violations = session.rows("SELECT coalesce(sum(violations), 0) FROM shop.invariants")[0][0]
     there = {_token(token): tuple(placed) for token, *placed in found}
@@ -60,6 +61,11 @@ def violations(stage: Stage) -> list[tuple[str, int]]:
     with closing(stage.session(SUPERUSER)) as session:
         found = session.rows("SELECT invariant, violations FROM shop.invariants")
         return [(name, int(count)) for name, count in found]
+
+
+def last_order_id(stage: Stage) -> int:
+    """Return the last order's id, 0 where there is none."""
+    return int(stage.rows("SELECT coalesce(max(order_id), 0) FROM shop.orders")[0][0])
 
 
 def _token(stored: str | bytes) -> UUID:

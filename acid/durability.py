@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from acid.consistency import Kept, kept
+from acid.consistency import Kept, kept, last_order_id
 from acid.load import Promises, customers
 from acid.stage import Stage
 
@@ -22,6 +22,8 @@ class Killed:
     promises: Promises
     outages_seconds: list[float] = field(default_factory=list)
     """From each SIGKILL to the first order that was acknowledged after it."""
+    killed_at: list[float] = field(default_factory=list)
+    """Seconds from the load's beginning to each SIGKILL."""
 
 
 def kill_under_load(
@@ -34,6 +36,9 @@ def kill_under_load(
     """Kill the writer so many times, and go on until so many orders are acknowledged."""
     choice = random.Random(kills)  # noqa: S311 - when to kill
     outages: list[float] = []
+    killed_at: list[float] = []
+    began = time.monotonic()
+    before_id = last_order_id(stage)
     with customers(stage, CUSTOMERS) as promises:
         for number in range(1, kills + 1):
             _wait_for(promises, orders * number // (kills + 1))
@@ -43,12 +48,13 @@ def kill_under_load(
             stage.start_writer_again()
             _wait_for(promises, acknowledged + 1)
             outages.append(time.monotonic() - killed)
+            killed_at.append(killed - began)
             report(
                 f"kill {number} of {kills}: {len(promises.acknowledged):,} orders acknowledged,"
                 f" back after {outages[-1] * 1000:.0f} ms"
             )
         _wait_for(promises, orders)
-    return Killed(kept(stage, promises), promises, outages)
+    return Killed(kept(stage, promises, since_order_id=before_id), promises, outages, killed_at)
 
 
 def _wait_for(promises: Promises, acknowledged: int, *, longest_seconds: float = 120.0) -> None:

@@ -30,6 +30,8 @@ class Promises:
     unknown: int = 0
     tried_again: int = 0
     seconds: float = 0.0
+    acknowledged_at: list[float] = field(default_factory=list)
+    """Seconds from the beginning to each acknowledgement."""
 
     @property
     def total_amount(self) -> Decimal:
@@ -65,6 +67,7 @@ def customers(stage: Stage, count: int, *, products: Sequence[str] | None = None
                 else:
                     with lock:
                         promises.acknowledged[token] = placed
+                        promises.acknowledged_at.append(time.monotonic() - began)
 
     began = time.monotonic()
     with ThreadPoolExecutor(count) as pool:
