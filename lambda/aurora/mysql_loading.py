@@ -237,7 +237,7 @@ class MysqlBulk:
             return
         self.rows("UNLOCK TABLES")
         self.rows(
-            "SET SESSION autocommit = 1, foreign_key_checks = DEFAULT, transaction_isolation = DEFAULT,"
+            "SET SESSION autocommit = 1, foreign_key_checks = 1, transaction_isolation = DEFAULT,"
             " sql_mode = DEFAULT, net_read_timeout = DEFAULT, net_write_timeout = DEFAULT,"
             " information_schema_stats_expiry = DEFAULT, max_execution_time = DEFAULT,"
             " innodb_lock_wait_timeout = DEFAULT, lock_wait_timeout = DEFAULT, @shop_totals_by_load = NULL"

@@ -117,6 +117,22 @@ def test_values_that_could_be_taken_for_something_else_arrive_verbatim(database,
     assert set(database.rows("SELECT stock_code FROM shop.products")) >= {(text,) for text in hostile if text}
 
 
+def test_the_longest_line_fits_wherever_it_has_to_go(database, file):
+    long = "\U0001f600" * 65_450
+    path = file(
+        sale(description=long), sale("2", description=f"a{long}"), sale("3", long), sale("4", price=long)
+    )
+    report = loaded(database, path)
+    assert (report.load.order_lines, report.load.rejects) == (2, 2)
+    assert database.value("SELECT max(description) FROM shop.products WHERE stock_code = '85123A'") == long
+    assert database.value("SELECT max(description) FROM shop.order_lines") == f"a{long}"
+    assert database.rows("SELECT raw FROM shop.rejects ORDER BY line_number") == [
+        (sale("3", long),),
+        (sale("4", price=long),),
+    ]
+    assert_sound(database)
+
+
 def test_each_bad_line_is_kept_with_number_and_reason(database, file):
     bad = [
         "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import os
 import signal
 import subprocess
@@ -16,11 +17,12 @@ from pathlib import Path
 import pytest
 
 from aurora.deadline import Deadline
-from aurora.failures import DatabaseError
+from aurora.failures import Cause, DatabaseError
 from aurora.mysql_loading import MysqlBulk
 from aurora.postgresql_loading import PostgresqlBulk
 from seed_data import recording, set_aside
 from seed_data.data_file import UnusableFile
+from seed_data.generated import Generated
 from seed_data.loader import LoadStopped, load
 from seed_data.normalising import Normaliser
 from seed_data.recording import TotalsDiffer
@@ -108,6 +110,62 @@ def test_a_row_that_did_not_arrive_undoes_the_load(database, tmp_path, monkeypat
     )
     with pytest.raises(TotalsDiffer, match=r"quantity, amount: \(2, 0, .* in the file, \(1, 0, .* recorded"):
         loaded(database, written(tmp_path / "file.csv", [sale(), sale()]))
+
+
+def with_rows(monkeypatch, rows: str) -> None:
+    """Have these rows of order lines sent after the file's own."""
+    all_rows = Normaliser.order_lines
+    monkeypatch.setattr(
+        Normaliser, "order_lines", lambda self, blocks: itertools.chain(all_rows(self, blocks), [rows])
+    )
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "1\t1\t{product}\t6\t2.55\t\\N\t\\N\n",  # a key that is there
+        "1\t2\t{product}\t0\t2.55\t\\N\t\\N\n",  # a constraint
+        "1\t2\t{product}\t\\N\t2.55\t\\N\t\\N\n",
+        "1\t2\t{product}\tsix\t2.55\t\\N\t\\N\n",
+        "1\t2\t{product}\t3000000000\t2.55\t\\N\t\\N\n",
+        "1\t2\t{product}\t6\t9999999999.5\t\\N\t\\N\n",
+        "1\t2\t{product}\t6\t2.55\t\\N\t2010-02-30 00:00:00\n",
+        "1\t2\t{product}\t6\t2.55\t\\N\n",  # a column too few
+        "1\t2\t{product}\t6\t2.55\t\\N\t\\N\t\\N\n",  # one too many
+    ],
+)
+@pytest.mark.usefixtures("unchanged")
+def test_a_row_that_does_not_fit_undoes_the_load(database, tmp_path, monkeypatch, row):
+    product = database.value("SELECT max(product_id) + 1 FROM shop.products")
+    with_rows(monkeypatch, row.format(product=product))
+    with pytest.raises(DatabaseError):
+        loaded(database, written(tmp_path / "file.csv", [sale()]))
+
+
+@pytest.mark.parametrize(
+    ("row", "constraint"),
+    [
+        ("1\t2\t1000000\t6\t2.55\t\\N\t\\N\n", "order_lines_product_fk"),
+        ("1000000\t1\t{product}\t6\t2.55\t\\N\t\\N\n", "order_lines_order_fk"),
+    ],
+)
+@pytest.mark.usefixtures("unchanged")
+def test_a_line_without_its_order_or_product_undoes_the_load(
+    database, tmp_path, monkeypatch, row, constraint
+):
+    product = database.value("SELECT max(product_id) + 1 FROM shop.products")
+    with_rows(monkeypatch, row.format(product=product))
+    with pytest.raises(DatabaseError) as failed:
+        loaded(database, written(tmp_path / "file.csv", [sale()]))
+    assert (failed.value.cause, failed.value.constraint) == (Cause.MISSING_PARENT, constraint)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_an_order_without_its_customer_undoes_the_load(database, tmp_path, monkeypatch):
+    monkeypatch.setattr(recording, "add_customers", lambda *_: None)
+    with pytest.raises(DatabaseError) as failed:
+        loaded(database, written(tmp_path / "file.csv", [sale()]))
+    assert failed.value.constraint == "orders_customer_fk"
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -254,6 +312,30 @@ def test_a_load_takes_its_numbers_after_those_of_orders_at_work(database, backgr
         assert not load_.done()
     assert load_.result(30).load.order_lines == 10
     order.result(30)
+    assert_sound(database)
+
+
+def test_orders_that_are_placed_while_a_load_runs_are_all_there_and_none_twice(database, background):
+    stop = threading.Event()
+
+    def shopping() -> list[int]:
+        placed = []
+        while not stop.is_set():
+            placed.append(place_order(database))
+        return placed
+
+    shoppers = [background.submit(shopping) for _ in range(3)]
+    try:
+        for seed in (1, 2, 3):
+            with closing(database.session("shop_loader")) as session:
+                report = load(session, Generated(3000, seed), deadline=Deadline.after(60))
+            assert report.load.lines == 3000
+    finally:
+        stop.set()
+    placed = [order_id for shopper in shoppers for order_id in shopper.result(30)]
+    kept = {id_ for (id_,) in database.rows("SELECT order_id FROM shop.orders WHERE status = 'placed'")}
+    assert len(placed) > 10
+    assert (set(placed), len(placed)) == (kept, len(kept))
     assert_sound(database)
 
 
