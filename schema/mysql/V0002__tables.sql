@@ -19,7 +19,7 @@ CREATE TABLE shop.customers (
 CREATE TABLE shop.products (
     product_id int NOT NULL AUTO_INCREMENT,
     stock_code varchar(256) NOT NULL COMMENT 'Compared byte by byte: 85123A and 85123a are two products',
-    description text NOT NULL
+    description mediumtext NOT NULL
         COMMENT 'What lines without a description of their own are called: changing it renames them too',
     unit_price decimal(12, 3) NOT NULL,
     CONSTRAINT products_pk PRIMARY KEY (product_id),
@@ -124,7 +124,7 @@ CREATE TABLE shop.order_lines (
     quantity int NOT NULL COMMENT 'Negative where goods came back',
     unit_price decimal(12, 3) NOT NULL
         COMMENT 'As agreed then: the product may cost something else by now',
-    description text COMMENT 'NULL: the product''s own',
+    description mediumtext COMMENT 'NULL: the product''s own',
     invoiced_at datetime(6) COMMENT 'NULL: when the order was made',
     CONSTRAINT order_lines_pk PRIMARY KEY (order_id, line_number),
     INDEX order_lines_product_idx (product_id),
