@@ -72,7 +72,8 @@ check: setup  ## format, lint, types and the fast tests
 	@$(RUN) -m ruff check .
 	@$(RUN) -m mypy
 	@$(VENV)/bin/squawk 'schema/postgresql/**/*.sql'
-	@PYTHONPATH=lambda $(RUN) -m apply_schema validate --files-only
+	@PYTHONPATH=lambda $(RUN) -m apply_schema validate --files-only --engine postgresql
+	@PYTHONPATH=lambda $(RUN) -m apply_schema validate --files-only --engine mysql
 	@$(RUN) -m pytest tests/stacks tests/lambdas -n auto -q -m "not slow"
 
 format: setup  ## format the sources

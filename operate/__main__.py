@@ -15,6 +15,12 @@ from operate.local_cloud import LocalCloud, LocalCloudFailed
 from stacks.engines import ENGINES
 from stacks.settings import DEPLOYMENTS
 
+REPAIRS = {
+    "statement_done": "the statement that a file stands at was done",
+    "statement_undone": "it was not",
+    "start_over": "you undid what the file has left",
+}
+
 
 def main(arguments: list[str]) -> int:
     """Run one verb; returns 0 only when it did all it should. An error says what to do next."""
@@ -70,7 +76,7 @@ def _run_local(options: argparse.Namespace, console: Console) -> int:
 
 def _order(options: argparse.Namespace) -> dict[str, Any]:
     """Return what the migrator's function is sent: the verb, and what was given beside it."""
-    given = {name: getattr(options, name) for name in ("allow_late", "rehearse", "version")}
+    given = {name: getattr(options, name) for name in ("allow_late", "rehearse", "version", *REPAIRS)}
     return {"verb": options.action} | {
         name: value for name, value in given.items() if value not in (None, False)
     }
@@ -92,6 +98,10 @@ def _parser() -> argparse.ArgumentParser:
     migrator.add_argument("--allow-late", action="store_true", help="take files inserted before applied ones")
     migrator.add_argument("--rehearse", action="store_true", help="dry-run: run it, and roll it back")
     migrator.add_argument("--version", type=int, help="baseline: the last version that is there")
+    for name, text in REPAIRS.items():
+        migrator.add_argument(
+            f"--{name.replace('_', '-')}", action="store_true", help=f"repair, MySQL: {text}"
+        )
     _add_deployment(migrator)
     for verb, text in {
         "synth": "write the templates; needs no account",

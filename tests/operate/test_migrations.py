@@ -57,6 +57,8 @@ REFUSED = {
         (["apply", "--allow-late"], {"verb": "apply", "allow_late": True}, "refused: V1__a.sql\n"),
         (["dry-run", "--rehearse"], {"verb": "dry-run", "rehearse": True}, "refused: V1__a.sql\n"),
         (["baseline", "--version", "3"], {"verb": "baseline", "version": 3}, "refused: V1__a.sql\n"),
+        (["repair", "--statement-done"], {"verb": "repair", "statement_done": True}, "refused: V1__a.sql\n"),
+        (["repair", "--start-over"], {"verb": "repair", "start_over": True}, "refused: V1__a.sql\n"),
         (["status", "--json"], {"verb": "status"}, '{\n  "state": "refused"\n}\n'),
     ],
 )

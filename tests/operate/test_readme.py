@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from operate.deployment import PROJECT
+from stacks.engines import ENGINES
 from stacks.settings import DEPLOYMENTS, ServerlessV2
 
 README = (PROJECT / "README.md").read_text()
@@ -41,6 +42,23 @@ def test_every_named_source_exists(path: str):
 def row(label: str) -> list[str]:
     (line,) = [line for line in README.splitlines() if line.startswith(f"| {label} |")]
     return [cell.strip() for cell in line.strip("|").split("|")[1:]]
+
+
+def test_the_table_of_engines_says_what_their_records_say():
+    engines = [ENGINES[name] for name in ("postgresql", "mysql")]
+    others = [[one for one in engine.major_versions if one != engine.default_version] for engine in engines]
+    assert row("version") == [
+        f"{engine.default_version}; also {', '.join(rest)}"
+        for engine, rest in zip(engines, others, strict=True)
+    ]
+    assert row("port") == [str(engine.default_port) for engine in engines]
+    assert row("logs in CloudWatch") == [", ".join(engine.log_exports) for engine in engines]
+    assert row("rewinds in place, hours") == [
+        f"{engine.default_backtrack_hours}, up to {engine.longest_backtrack_hours}"
+        if engine.longest_backtrack_hours
+        else "0"
+        for engine in engines
+    ]
 
 
 def test_the_table_of_settings_says_what_the_settings_say():
