@@ -12,6 +12,10 @@ _PATTERNS = (
     re.compile(
         r"""(?i)(\b(?:password|passwd|pwd|secretstring)["']?\s*[=:]?\s*)("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')"""
     ),
+    # MySQL's accounts: IDENTIFIED BY '…', IDENTIFIED WITH plugin AS '…'
+    re.compile(
+        r"""(?i)(\bidentified\s+(?:with\s+\S+\s+)?(?:by|as)\s+)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.|'')*')"""
+    ),
     re.compile(r"""(?i)(\b(?:password|passwd|pwd)\s*=\s*)([^\s"',;)}]+)"""),
     re.compile(r"(?i)(X-Amz-(?:Signature|Security-Token|Credential)=)([^&\s\"']+)"),
     re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/@]+:)([^\s@/]+)(?=@)"),

@@ -1,5 +1,7 @@
 """Several migrators at once, and what a killed one leaves behind."""
 
+# ruff: noqa: E501 - SQL stands as a file would have it
+
 from __future__ import annotations
 
 import re
@@ -14,12 +16,22 @@ import pytest
 
 from apply_schema import migrations
 from apply_schema.failures import LockHeld, StatementFailed
+from apply_schema.limits import Limits
 from apply_schema.migration_files import read_files
-from aurora.postgresql_migrations import Limits, PostgresqlMigrations
-from aurora.postgresql_migrations.lock import LOCK_KEY
 from localcloud.aurora.postgresql_server import PostgresqlServer
-from tests.database.servers import Database
-from tests.database.migrating import exists, history, migrate, numbered, run, start, write
+from tests.database.migrating import (  # noqa: F401
+    exists,
+    held_lock,
+    history,
+    is_locked,
+    migrate,
+    numbered,
+    run,
+    running,
+    spoken_alike,
+    start,
+    write,
+)
 
 PATIENCE_SECONDS = 30
 NO_TRANSACTION = "-- migrate: no-transaction\n"
@@ -33,58 +45,50 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def running(database, text: str) -> list[tuple[int]]:
-    """Sessions of the database that execute a statement with this text."""
-    return database.rows(
-        "SELECT pid FROM pg_stat_activity WHERE datname = %s AND state = 'active' AND query LIKE %s"
-        " AND pid <> pg_backend_pid()",
-        (database.name, f"%{text}%"),
-    )
+NAMED = {
+    "postgresql": r"pid \d+, application 'apply_schema",
+    "mysql": r"processlist id \d+, user shop_admin, host localhost, ",
+}
 
 
 def test_of_six_at_once_one_applies_and_five_find_it_applied(empty_database, tmp_path) -> None:
-    write(tmp_path, numbered(12, ["CREATE TABLE t{n} ()", "SELECT pg_sleep(0.05)"]))
+    write(tmp_path, numbered(12, ["CREATE TABLE t{n} (n int)", "SELECT sleep(0.05)"]))
     migrators = [start(empty_database, "apply", "--directory", tmp_path) for _ in range(6)]
     ended = [migrator.communicate(timeout=60) for migrator in migrators]
     assert [migrator.returncode for migrator in migrators] == [0] * 6, ended
     answers = sorted(out.strip() for out, _ in ended)
     assert answers == ["applied 12; schema version 12"] + ["up to date; schema version 12"] * 5
     assert len(history(empty_database)) == 12
-    waited = r"waiting for another migrator: pid \d+, application 'apply_schema"
+    waited = f"waiting for another migrator: {NAMED[empty_database.engine]}"
     assert any(re.search(waited, err) for _, err in ended)
 
 
-@pytest.fixture
-def held_lock(empty_database) -> Iterator[psycopg2.extensions.connection]:
-    """A session that holds the migrator's lock."""
-    with closing(empty_database.connect("rdsadmin")) as holder:
-        holder.autocommit = True
-        with holder.cursor() as cursor:
-            cursor.execute("SET application_name = 'the holder'; SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
-        yield holder
+HOLDER = {
+    "postgresql": r"pid {}, application 'the holder', user rdsadmin, connected since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d",
+    "mysql": r"processlist id {}, user rdsadmin, host localhost, idle since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d",
+}
 
 
-def test_a_held_lock_ends_the_wait_in_time_and_names_its_holder(empty_database, tmp_path, held_lock) -> None:
-    write(tmp_path, {"V1__a.sql": "CREATE TABLE a ();"})
+def test_a_held_lock_ends_the_wait_in_time_and_names_its_holder(empty_database, tmp_path) -> None:
+    write(tmp_path, {"V1__a.sql": "CREATE TABLE a (n int);"})
     said: list[str] = []
     began = time.monotonic()
-    with pytest.raises(LockHeld) as refused:
+    with held_lock(empty_database) as session, pytest.raises(LockHeld) as refused:
         migrate(empty_database, tmp_path, limits=Limits(wait_for_lock_seconds=0.5), said=said)
     assert time.monotonic() - began < 5
     for text in (str(refused.value), said[0]):
-        assert f"pid {held_lock.info.backend_pid}, application 'the holder', user rdsadmin" in text
-        assert re.search(r"connected since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", text)
+        assert re.search(HOLDER[empty_database.engine].format(session), text)
     assert not exists(empty_database, "a")
 
 
 def test_with_nothing_to_do_nobody_waits_for_the_lock(empty_database, tmp_path) -> None:
     write(tmp_path, {"V1__a.sql": "SELECT 1;"})
     migrate(empty_database, tmp_path)
-    with closing(empty_database.connect()) as holder, holder.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
+    with held_lock(empty_database):
         assert migrate(empty_database, tmp_path, limits=Limits(wait_for_lock_seconds=0)).state == "up-to-date"
 
 
+@pytest.mark.engine("postgresql")
 def test_a_waiting_migrator_does_not_hold_up_a_concurrent_index(empty_database, tmp_path) -> None:
     write(
         tmp_path,
@@ -101,21 +105,21 @@ def test_a_waiting_migrator_does_not_hold_up_a_concurrent_index(empty_database, 
 
 
 def test_no_lock_stays_after_success_or_failure(empty_database, tmp_path) -> None:
-    write(tmp_path, {"V1__a.sql": "SELECT 1;", "V2__b.sql": "SELECT 1/0;"})
+    write(tmp_path, {"V1__a.sql": "SELECT 1;", "V2__b.sql": "SELECT wrong;"})
     with pytest.raises(StatementFailed):
         migrate(empty_database, tmp_path)
-    advisory = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-    until(lambda: empty_database.value(advisory) == 0)
+    until(lambda: not is_locked(empty_database))
     write(tmp_path, {"V2__b.sql": "SELECT 1;"})
-    with closing(PostgresqlMigrations(empty_database.connect(), Limits())) as session:
+    with closing(empty_database.migrations(Limits())) as session:
         migrations.apply(session, read_files(tmp_path), report=[].append)
-        assert empty_database.value(advisory) == 0
+        assert not is_locked(empty_database)
 
 
+@pytest.mark.engine("postgresql")
 def test_a_table_that_another_session_holds_ends_the_wait_and_names_it(empty_database, tmp_path) -> None:
-    write(tmp_path, {"V1__a.sql": "CREATE TABLE a ();"})
+    write(tmp_path, {"V1__a.sql": "CREATE TABLE a (n int);"})
     migrate(empty_database, tmp_path)
-    write(tmp_path, {"V2__b.sql": "CREATE TABLE b ();\nALTER TABLE a ADD c int;"})
+    write(tmp_path, {"V2__b.sql": "CREATE TABLE b (n int);\nALTER TABLE a ADD c int;"})
     with closing(empty_database.connect()) as reader, reader.cursor() as cursor:
         cursor.execute("SET application_name = 'a long report'; SELECT * FROM a")
         with pytest.raises(StatementFailed) as failed:
@@ -125,6 +129,7 @@ def test_a_table_that_another_session_holds_ends_the_wait_and_names_it(empty_dat
     assert not exists(empty_database, "b")
 
 
+@pytest.mark.engine("postgresql")
 def test_killed_three_times_in_the_middle_a_rerun_ends_well(empty_database, tmp_path) -> None:
     files = numbered(6, ["CREATE TABLE t{n} (id int)", "INSERT INTO t{n} SELECT generate_series(1, 100)"])
     write(tmp_path, files)
@@ -143,6 +148,7 @@ def test_killed_three_times_in_the_middle_a_rerun_ends_well(empty_database, tmp_
     assert [empty_database.value(f"SELECT count(*) FROM t{n}") for n in range(1, 7)] == [100] * 6
 
 
+@pytest.mark.engine("postgresql")
 @pytest.mark.parametrize("marker", ["", NO_TRANSACTION], ids=["in a transaction", "without one"])
 def test_a_rerun_waits_for_what_the_server_still_executes_for_a_killed_run(
     empty_database, tmp_path, marker: str
@@ -161,6 +167,7 @@ def test_a_rerun_waits_for_what_the_server_still_executes_for_a_killed_run(
     assert len(history(empty_database)) == 1
 
 
+@pytest.mark.engine("postgresql")
 def test_the_server_soon_stops_what_a_killed_run_left_in_a_transaction(empty_database, tmp_path) -> None:
     write(tmp_path, {"V1__a.sql": "SELECT pg_sleep(3600);"})
     migrator = start(empty_database, "apply", "--directory", tmp_path)
@@ -173,8 +180,8 @@ def test_the_server_soon_stops_what_a_killed_run_left_in_a_transaction(empty_dat
 @pytest.mark.parametrize("last", ["SELECT 1;", "SELECT 1/0;"], ids=["after success", "after a failure"])
 def test_what_a_run_has_answered_survives_the_servers_crash(tmp_path, last: str) -> None:
     with closing_server(tmp_path) as server:
-        database = Database(server, "shop")
-        files = write(tmp_path, numbered(3, ["CREATE TABLE t{n} ()"]) | {"V4__last.sql": last})
+        database = PostgresqlDatabase(server, "shop")
+        files = write(tmp_path, numbered(3, ["CREATE TABLE t{n} (n int)"]) | {"V4__last.sql": last})
         with suppress(StatementFailed):
             migrate(database, files)
         server.kill()
@@ -202,10 +209,14 @@ def closing_server(folder: Path) -> Iterator[PostgresqlServer]:
             server.stop(mode="immediate")
 
 
+@pytest.mark.engine("postgresql")
 def test_a_backend_terminated_in_the_middle_leaves_nothing(empty_database, tmp_path) -> None:
     write(
         tmp_path,
-        {"V1__a.sql": "CREATE TABLE a ();", "V2__b.sql": "CREATE TABLE b (); SELECT pg_sleep(3600);"},
+        {
+            "V1__a.sql": "CREATE TABLE a (n int);",
+            "V2__b.sql": "CREATE TABLE b (n int); SELECT pg_sleep(3600);",
+        },
     )
     migrator = start(empty_database, "apply", "--directory", tmp_path)
     until(lambda: running(empty_database, "pg_sleep(3600)"))

@@ -9,10 +9,12 @@ import pytest
 
 from apply_schema import migrations
 from apply_schema.failures import ConnectionLost, OutOfTime, StatementFailed
+from apply_schema.limits import Limits
 from apply_schema.migration_files import read_files
 from aurora.deadline import Deadline
-from aurora.postgresql_migrations import Limits, PostgresqlMigrations
 from tests.database.migrating import exists, history, migrate, write
+
+pytestmark = pytest.mark.engine("postgresql")
 
 NO_TRANSACTION = "-- migrate: no-transaction\n"
 
@@ -28,7 +30,11 @@ def failure(database, folder, **options) -> str:
     [
         # the first statement travels behind BEGIN, the second does not
         ("SELECT 1 + ä;", "1:12", '42703: column "ä" does not exist'),
-        ("-- ü\nCREATE TABLE b ();\n\n  SELECT 'é',\n    wrong\n  FROM b;", "5:5", '42703: column "wrong"'),
+        (
+            "-- ü\nCREATE TABLE b (n int);\n\n  SELECT 'é',\n    wrong\n  FROM b;",
+            "5:5",
+            '42703: column "wrong"',
+        ),
         ("SELECT 1;\nSELEKT 2;", "2:1", "42601: syntax error"),
         ("CREATE TABLE b (c int CHECK (c > 0));\nINSERT INTO b\n VALUES (-1);", "2:1", "23514"),
         ("SELECT 1;\n  SELECT 1/0;", "2:3", "22012: division by zero"),
@@ -47,13 +53,13 @@ def test_an_error_carries_file_line_column_and_statement(empty_database, tmp_pat
 
 
 def test_a_failed_file_leaves_nothing_and_the_files_before_it_stand(empty_database, tmp_path) -> None:
-    good = {"V1__a.sql": "CREATE TABLE a ();", "R__r.sql": "SELECT 1;"}
-    write(tmp_path, good | {"V2__b.sql": "CREATE TABLE b ();\nSELECT wrong;\nCREATE TABLE c ();"})
+    good = {"V1__a.sql": "CREATE TABLE a (n int);", "R__r.sql": "SELECT 1;"}
+    write(tmp_path, good | {"V2__b.sql": "CREATE TABLE b (n int);\nSELECT wrong;\nCREATE TABLE c (n int);"})
     message = failure(empty_database, tmp_path)
     assert message.endswith("1 of 3 pending files were applied before")
     assert [name for name, _ in history(empty_database)] == ["V1__a.sql"]
     assert not exists(empty_database, "b")
-    write(tmp_path, {"V2__b.sql": "CREATE TABLE b ();"})
+    write(tmp_path, {"V2__b.sql": "CREATE TABLE b (n int);"})
     assert migrate(empty_database, tmp_path).applied == ("V2__b.sql", "R__r.sql")
 
 
@@ -118,7 +124,7 @@ def test_an_invalid_index_is_never_passed_over_in_silence(empty_database, tmp_pa
 
 
 def test_a_statement_that_runs_too_long_is_stopped(empty_database, tmp_path) -> None:
-    write(tmp_path, {"V1__a.sql": "CREATE TABLE a ();\nSELECT pg_sleep(60);"})
+    write(tmp_path, {"V1__a.sql": "CREATE TABLE a (n int);\nSELECT pg_sleep(60);"})
     message = failure(empty_database, tmp_path, limits=Limits(statement_timeout_seconds=0.2))
     assert message.startswith("V1__a.sql:2:1: ERROR 57014: canceling statement due to statement timeout")
     assert not exists(empty_database, "a")
@@ -127,7 +133,7 @@ def test_a_statement_that_runs_too_long_is_stopped(empty_database, tmp_path) -> 
 def test_a_full_disk_leaves_nothing_and_a_rerun_succeeds(empty_database, tmp_path) -> None:
     write(tmp_path, {"V1__a.sql": "CREATE TABLE a (b int);"})
     migrate(empty_database, tmp_path)
-    write(tmp_path, {"V2__b.sql": "CREATE TABLE c ();\nINSERT INTO a VALUES (1);"})
+    write(tmp_path, {"V2__b.sql": "CREATE TABLE c (n int);\nINSERT INTO a VALUES (1);"})
     file = empty_database.server.directory / "data" / empty_database.value("SELECT pg_relation_filepath('a')")
     file.rename(file.with_suffix(".kept"))
     file.symlink_to("/dev/full")
@@ -144,7 +150,9 @@ def test_a_full_disk_leaves_nothing_and_a_rerun_succeeds(empty_database, tmp_pat
 def test_before_the_deadline_it_stops_between_files_says_how_far_it_came_and_resumes(
     empty_database, tmp_path
 ) -> None:
-    write(tmp_path, {f"V{n}__a.sql": f"CREATE TABLE t{n} (); SELECT pg_sleep(0.4);" for n in range(1, 6)})
+    write(
+        tmp_path, {f"V{n}__a.sql": f"CREATE TABLE t{n} (n int); SELECT pg_sleep(0.4);" for n in range(1, 6)}
+    )
     with pytest.raises(OutOfTime) as stopped:
         migrate(empty_database, tmp_path, limits=Limits(deadline=Deadline.after(1)))
     done = len(history(empty_database))
@@ -162,7 +170,7 @@ def test_before_the_deadline_it_stops_between_files_says_how_far_it_came_and_res
     ids=["one statement", "a file that lifts the limit"],
 )
 def test_a_statement_that_reaches_the_deadline_is_cancelled(empty_database, tmp_path, text: str) -> None:
-    write(tmp_path, {"V1__a.sql": f"CREATE TABLE a (); {text}"})
+    write(tmp_path, {"V1__a.sql": f"CREATE TABLE a (n int); {text}"})
     began = time.monotonic()
     with pytest.raises(OutOfTime, match=r"V1__a.sql: .*deadline"):
         migrate(empty_database, tmp_path, limits=Limits(deadline=Deadline.after(2.5)))
@@ -185,9 +193,9 @@ def test_a_connection_lost_in_the_middle_is_replaced_until_the_deadline(empty_da
     write(
         tmp_path,
         {
-            "V1__a.sql": "CREATE TABLE a ();",
+            "V1__a.sql": "CREATE TABLE a (n int);",
             # the first run of this file ends its own session, the second finds the table and does not
-            "V2__b.sql": "CREATE TABLE b (); SELECT pg_terminate_backend(pg_backend_pid())"
+            "V2__b.sql": "CREATE TABLE b (n int); SELECT pg_terminate_backend(pg_backend_pid())"
             " FROM seen_before WHERE nextval('attempts') = 1;",
         },
     )
@@ -195,7 +203,7 @@ def test_a_connection_lost_in_the_middle_is_replaced_until_the_deadline(empty_da
         cursor.execute("CREATE SEQUENCE attempts; CREATE TABLE seen_before AS SELECT 1")
     said: list[str] = []
     outcome = migrations.apply_reconnecting(
-        lambda: PostgresqlMigrations(empty_database.connect(), Limits()),
+        lambda: empty_database.migrations(Limits()),
         read_files(tmp_path),
         report=said.append,
         deadline=Deadline.after(30),
@@ -210,7 +218,7 @@ def test_a_connection_that_is_lost_again_and_again_ends_with_the_deadline(empty_
     began = time.monotonic()
     with pytest.raises(ConnectionLost, match=r"server closed the connection|57P01"):
         migrations.apply_reconnecting(
-            lambda: PostgresqlMigrations(empty_database.connect(), Limits()),
+            lambda: empty_database.migrations(Limits()),
             read_files(tmp_path),
             report=[].append,
             deadline=Deadline.after(2),

@@ -8,10 +8,12 @@ from contextlib import closing
 import pytest
 
 from apply_schema.failures import StatementFailed
+from apply_schema.limits import Limits
 from aurora.deadline import Deadline
-from aurora.postgresql_migrations import Limits
 from aurora.postgresql_migrations.parcels import LONGEST_PARCEL_SECONDS, LONGEST_STATEMENT_SECONDS
 from tests.database.migrating import exists, history, migrate, numbered, write
+
+pytestmark = pytest.mark.engine("postgresql")
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def test_a_file_that_fails_among_others_is_told_with_its_place(
     empty_database, tmp_path, statement: str, place: str
 ) -> None:
     files = write(tmp_path, numbered(6, ["CREATE TABLE t{n} (id int)", "SELECT {n}"]))
-    write(files, {"V4__file_4.sql": f"CREATE TABLE t4 (id int);\n{statement};\nCREATE TABLE u4 ();"})
+    write(files, {"V4__file_4.sql": f"CREATE TABLE t4 (id int);\n{statement};\nCREATE TABLE u4 (n int);"})
     with pytest.raises(StatementFailed) as failed:
         migrate(empty_database, files)
     assert str(failed.value).startswith(f"V4__file_4.sql:{place}")
@@ -117,9 +119,9 @@ def test_a_repeatable_file_that_fails_again_is_not_taken_for_applied(empty_datab
 
 
 def test_a_table_that_another_session_holds_is_waited_for_as_long_as_asked(empty_database, tmp_path) -> None:
-    write(tmp_path, {"V1__a.sql": "CREATE TABLE a ();", "V2__b.sql": "CREATE TABLE b ();"})
+    write(tmp_path, {"V1__a.sql": "CREATE TABLE a (n int);", "V2__b.sql": "CREATE TABLE b (n int);"})
     migrate(empty_database, tmp_path)
-    write(tmp_path, {"V3__c.sql": "CREATE TABLE c ();", "V4__d.sql": "ALTER TABLE a ADD COLUMN d int;"})
+    write(tmp_path, {"V3__c.sql": "CREATE TABLE c (n int);", "V4__d.sql": "ALTER TABLE a ADD COLUMN d int;"})
     with closing(empty_database.connect()) as holder, holder.cursor() as cursor:
         cursor.execute("LOCK TABLE a")
         with pytest.raises(StatementFailed, match=r"V4__d.sql:1:1: ERROR 55P03(.*\n)*.*sessions that hold"):

@@ -1,5 +1,7 @@
 """The migrator cuts scripts where the mysql client cuts them: shown by what that client really sends."""
 
+# ruff: noqa: E501 - SQL stands as a file would have it
+
 from __future__ import annotations
 
 import re

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from apply_schema.database import ScriptRefused
 from apply_schema.sql_script import read_script
 
+pytestmark = pytest.mark.engine("postgresql")
+
 MIGRATIONS = Path(__file__).parents[2] / "schema" / "postgresql"
 SENT = re.compile(r"^\*{8}\*? QUERY \*{10}\n(.*?)\n\*{26}$", re.MULTILINE | re.DOTALL)
 

@@ -9,16 +9,18 @@ import pytest
 
 from apply_schema import planning
 from apply_schema.failures import LockHeld, MigrationFailed, StatementFailed
+from apply_schema.limits import Limits
 from apply_schema.migration_files import read_files
-from aurora.postgresql_migrations import Limits, PostgresqlMigrations
 from aurora.postgresql_migrations.lock import LOCK_KEY
 from tests.database.migrating import exists, history, migrate, run, write
+
+pytestmark = pytest.mark.engine("postgresql")
 
 DONE, FAILED, USAGE, PENDING, REFUSED = range(5)
 
 
 def rehearse(database, folder, limits: Limits | None = None) -> tuple[list[str], list[str]]:
-    with closing(PostgresqlMigrations(database.connect(), limits or Limits())) as session:
+    with closing(database.migrations(limits or Limits())) as session:
         tried, left = planning.rehearse(session, read_files(folder), report=[].append)
     return [one.migration.name for one in tried], [one.migration.name for one in left]
 
@@ -29,7 +31,7 @@ def test_files_that_build_on_each_other_are_run_and_rolled_back(empty_database, 
     write(
         tmp_path,
         {
-            "V2__b.sql": "INSERT INTO a VALUES (1); CREATE TABLE b ();",
+            "V2__b.sql": "INSERT INTO a VALUES (1); CREATE TABLE b (n int);",
             "V3__c.sql": "ALTER TABLE b ADD COLUMN c int; DROP TABLE a;",
             "R__d.sql": "CREATE VIEW d AS SELECT c FROM b;",
         },
@@ -65,7 +67,7 @@ def test_no_state_reaches_the_next_file_there_either(empty_database, tmp_path) -
         tmp_path,
         {
             "V1__a.sql": "SELECT pg_catalog.set_config('search_path', '', false);",
-            "V2__b.sql": "CREATE TABLE b (); SELECT count(*) FROM b;",
+            "V2__b.sql": "CREATE TABLE b (n int); SELECT count(*) FROM b;",
         },
     )
     assert rehearse(empty_database, tmp_path)[0] == ["V1__a.sql", "V2__b.sql"]
@@ -85,7 +87,7 @@ def test_from_the_first_file_without_a_transaction_on_nothing_is_tried(empty_dat
 
 
 def test_it_waits_for_another_migrator_and_lets_go_of_the_lock(empty_database, tmp_path) -> None:
-    write(tmp_path, {"V1__a.sql": "CREATE TABLE a ();"})
+    write(tmp_path, {"V1__a.sql": "CREATE TABLE a (n int);"})
     with closing(empty_database.connect("rdsadmin")) as holder, holder.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
         with pytest.raises(LockHeld):
@@ -97,12 +99,12 @@ def test_it_waits_for_another_migrator_and_lets_go_of_the_lock(empty_database, t
 def test_the_command_line_says_what_was_tried(empty_database, tmp_path) -> None:
     write(
         tmp_path,
-        {"V1__a.sql": "CREATE TABLE a ();", "V2__b.sql": "-- migrate: no-transaction\nVACUUM a;"},
+        {"V1__a.sql": "CREATE TABLE a (n int);", "V2__b.sql": "-- migrate: no-transaction\nVACUUM a;"},
     )
     done = run(empty_database, "dry-run", "--rehearse", "--directory", tmp_path)
     assert done.returncode == PENDING
     assert done.stdout == (
-        "V1__a.sql (1 statement)\n     1  CREATE TABLE a ()\n"
+        "V1__a.sql (1 statement)\n     1  CREATE TABLE a (n int)\n"
         "V2__b.sql (1 statement, without a transaction)\n     2  VACUUM a\n"
         "not tried: V2__b.sql\nV2__b.sql runs without a transaction, and nothing could undo it\n"
         "1 of 2 pending were run and rolled back\n"

@@ -1,5 +1,7 @@
 """Nothing that a file does to its session reaches the next file or the history."""
 
+# ruff: noqa: E501 - SQL stands as a file would have it
+
 from __future__ import annotations
 
 from contextlib import closing
@@ -9,10 +11,12 @@ import pytest
 from apply_schema import migrations
 from apply_schema.database import Script
 from apply_schema.failures import MigrationFailed, StatementFailed
+from apply_schema.limits import Limits
 from apply_schema.migration_files import read_files
-from aurora.postgresql_migrations import Limits, PostgresqlMigrations
 from aurora.postgresql_migrations.lock import LOCK_KEY
 from tests.database.migrating import exists, history, migrate, write
+
+pytestmark = pytest.mark.engine("postgresql")
 
 NO_TRANSACTION = "-- migrate: no-transaction\n"
 
@@ -171,7 +175,7 @@ def test_deferred_constraints_fire_as_the_file_left_its_session_and_leave_nothin
         {
             "V1__a.sql": "CREATE TABLE a (id int PRIMARY KEY);"
             "CREATE TABLE b (id int REFERENCES a DEFERRABLE INITIALLY DEFERRED);",
-            "V2__b.sql": "CREATE TABLE c (); INSERT INTO b VALUES (7);",
+            "V2__b.sql": "CREATE TABLE c (n int); INSERT INTO b VALUES (7);",
         },
     )
     with pytest.raises(MigrationFailed, match=r"V2__b.sql: at its end: ERROR 23503.*b_id_fkey"):
@@ -204,13 +208,13 @@ def test_deferred_triggers_still_see_the_settings_of_their_file(empty_database, 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("CREATE TABLE a ();\nSET client_encoding = 'LATIN1';", "client_encoding"),
+        ("CREATE TABLE a (n int);\nSET client_encoding = 'LATIN1';", "client_encoding"),
         ("SELECT 1;\nDO $$ BEGIN COMMIT; END $$;", "2D000"),
         (
-            "CREATE TABLE a ();\nCREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN COMMIT; END';\nCALL p();",
+            "CREATE TABLE a (n int);\nCREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN COMMIT; END';\nCALL p();",
             "2D000",
         ),
-        ("CREATE TABLE a ();\nVACUUM;", "25001"),
+        ("CREATE TABLE a (n int);\nVACUUM;", "25001"),
     ],
 )
 def test_a_file_cannot_leave_its_transaction(empty_database, tmp_path, text: str, said: str) -> None:
@@ -225,7 +229,7 @@ def test_a_transaction_ended_behind_the_splitters_back_is_noticed(
     empty_database, tmp_path, monkeypatch
 ) -> None:
     write(tmp_path, {"V1__a.sql": "SELECT 1;"})
-    session = PostgresqlMigrations(empty_database.connect(), Limits())
+    session = empty_database.migrations(Limits())
     statement = session.read_script("SELECT 1").statements[0]._replace(text="COMMIT")
     monkeypatch.setattr(session, "read_script", lambda text: Script((statement,), transactional=True))
     with closing(session), pytest.raises(StatementFailed, match="began or ended a transaction"):

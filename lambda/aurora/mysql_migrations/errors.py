@@ -27,6 +27,11 @@ _LOST = {
     3169,  # the session was killed
     4031,  # the client was inactive for too long
 }
+# What the server quotes of a statement, where that has it once.
+_NAMED = re.compile(
+    r"(?:Unknown (?:column|table)|Table|Duplicate column name|Key column|Duplicate key name) "
+    r"'(?:[^'.]+\.)*([^'.]+)'"
+)
 _NEAR = re.compile(r"near '(.*)' at line (\d+)\Z", re.DOTALL)
 
 
@@ -77,7 +82,9 @@ def _position(text: str, said: str) -> int | None:
     """Return where the text begins that a syntax error quotes, counted from 1."""
     near = _NEAR.search(said)
     if near is None:
-        return None
+        named = _NAMED.match(said)
+        found = list(re.finditer(rf"(?<![\w$]){re.escape(named[1])}(?![\w$])", text)) if named else []
+        return found[0].start() + 1 if len(found) == 1 else None
     lines = text.split("\n")
     number = min(int(near[2]), len(lines))
     line_begins = sum(len(line) + 1 for line in lines[: number - 1])

@@ -26,6 +26,7 @@ WORKER_LOCK = "migrations: its statements"
 _SET = "SET NAMES utf8mb4, lock_wait_timeout = %s, innodb_lock_wait_timeout = %s"
 _RESET_CONNECTION = 0x1F
 _MULTI_STATEMENTS_ON = b"\x00\x00"
+_IN_TRANSACTION_OR_NOT = SERVER_STATUS.SERVER_STATUS_IN_TRANS | SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
 _USER_LOCKS = ("release_lock", "release_all_locks")
 
 
@@ -56,16 +57,22 @@ class Worker:
     @property
     def is_in_transaction(self) -> bool:
         """Whether something waits for a COMMIT, by what the server said last."""
-        return bool(
-            self._connection.server_status  # type: ignore[attr-defined]
-            & SERVER_STATUS.SERVER_STATUS_IN_TRANS
-        )
+        return bool(self._status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 
-    def run(self, text: str) -> None:
+    @property
+    def commits_by_itself(self) -> bool:
+        """Whether the next statement would be a transaction of its own."""
+        return self._status & _IN_TRANSACTION_OR_NOT == SERVER_STATUS.SERVER_STATUS_AUTOCOMMIT
+
+    @property
+    def _status(self) -> int:
+        return int(self._connection.server_status)  # type: ignore[attr-defined]
+
+    def run(self, text: str, *, can_be_taken_back: bool = False) -> None:
         """Run one statement of a file, within the limits."""
         with self._watch.over_a_statement():
             self._run(text)
-        if self._watch.fired and "sleep" in text.lower():  # which then ends early and says so by a value
+        if self._watch.fired and can_be_taken_back:  # SLEEP ends early without an error
             raise pymysql.OperationalError(INTERRUPTED, "Query execution was interrupted")
         if any(name in text.lower() for name in _USER_LOCKS):
             self.take_lock()
@@ -87,10 +94,10 @@ class Worker:
         if self.execute("SELECT GET_LOCK(%s, 10)", (WORKER_LOCK,)) != [(b"1",)]:
             raise MigrationFailed("the lock of the migrator's statements cannot be had again")
 
-    def reset(self, *, schema_changed: bool) -> None:
+    def reset(self, *, schema_changed: bool, role_changed: bool = False) -> None:
         """Have a session as a new one: no variables, transactions, temporary tables, locks, statements."""
-        if schema_changed and not self._database:
-            self._reconnect()  # no command lets go of a schema
+        if role_changed or (schema_changed and not self._database):
+            self._reconnect()  # no command gives back the roles of the login, or lets go of a schema
         else:
             self._connection._execute_command(_RESET_CONNECTION, b"")  # type: ignore[attr-defined]
             self._connection._read_ok_packet()  # type: ignore[attr-defined]

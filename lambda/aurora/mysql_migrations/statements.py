@@ -38,6 +38,7 @@ _APART = re.compile(
     r"|read\s+only|transaction_read_only|lock\s+tables?|flush\s+|sql_log_bin|xa\s+|insert_id)\b",
     re.IGNORECASE,
 )
+_CHANGES_ROLE = re.compile(r"\bset\s+role\b", re.IGNORECASE)
 _CHANGES_SCHEMA = re.compile(r"\b(?:use|database|schema)\b", re.IGNORECASE)
 
 
@@ -102,7 +103,7 @@ class FileRun:
                 f"{len(self._script.statements)}; the next run goes on there"
             )
         kind = kind_of(statement.text)
-        in_transaction = self._worker.is_in_transaction
+        in_transaction = not self._worker.commits_by_itself
         if kind is Kind.ATOMIC and not in_transaction and not self._is_apart:
             self._run_with_note(number, statement, following)
             return
@@ -126,7 +127,7 @@ class FileRun:
         if self._noted_sent:
             self._note(sent=0, in_transaction=False)
         worker.execute("START TRANSACTION")
-        worker.run(statement.text)
+        worker.run(statement.text, can_be_taken_back=True)
         if number == len(self._script.statements):
             for sql, parameters in self._end(following):
                 worker.execute(sql, parameters)
@@ -219,6 +220,7 @@ class FileRun:
             )
 
     def _clean(self) -> None:
-        changes_schema = bool(_CHANGES_SCHEMA.search(self._migration.text))
+        text = self._migration.text
+        changes = bool(_CHANGES_SCHEMA.search(text))
         with self._journal.failing_as(f"{self._migration.name}: at its end"):
-            self._worker.reset(schema_changed=changes_schema)
+            self._worker.reset(schema_changed=changes, role_changed=bool(_CHANGES_ROLE.search(text)))
