@@ -7,6 +7,7 @@ SHELL := /bin/bash
 
 DEPLOYMENT ?= dev
 ENGINE ?=
+SHORT ?=
 NAME ?=
 SEED_FILE ?=
 SEED_LINES ?=
@@ -29,7 +30,7 @@ WHICH = --deployment "$(DEPLOYMENT)" $(ON_ENGINE) $(if $(NAME),--name "$(NAME)")
 SEED = $(if $(SEED_FILE),--seed-file "$(SEED_FILE)") $(if $(SEED_LINES),--seed-lines "$(SEED_LINES)")
 
 .PHONY: help setup local local-status local-destroy test check format synth deploy destroy smoke migrations \
-	bench clean
+	acid bench clean
 
 help:  ## list the verbs
 	@echo "usage: make VERB [VARIABLE=value ...]"
@@ -93,6 +94,9 @@ smoke: setup  ## run the smoke test again                      DEPLOYMENT=name (
 
 migrations: setup  ## run the migrator where the database is      DEPLOYMENT=name VERB=status [OPTIONS=--json]
 	@$(OPERATE) migrations "$(VERB)" $(WHICH) $(OPTIONS)
+
+acid: setup  ## show ACID with counts, and a page                [ENGINE=mysql] [SHORT=1]
+	@$(RUN) -m acid $(if $(ENGINE),--engine "$(ENGINE)") $(if $(SHORT),--short)
 
 bench: setup build/bench/.ready  ## measure against the floors, in one run     [BENCH="name ..."]
 	@$(RUN) -m bench $(BENCH)
