@@ -15,14 +15,12 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from localcloud import operator_key, processes
-from localcloud.aurora.mysql_packages import Tell
-from localcloud.aurora.mysql_programs import MysqlPrograms
-from localcloud.aurora.postgresql_programs import ProgramFailed, Programs
+from localcloud.aurora import preparation
+from localcloud.aurora.postgresql_programs import ProgramFailed
 from localcloud.enforcements import EVERY, Enforcement, listed, named
 from localcloud.server import STATUS_PATH, run
 from localcloud.state import DEFAULT_NAME, Home, NotOurs, State, Taken
@@ -31,10 +29,6 @@ _READY_WITHIN_SECONDS = 60.0
 _GONE_WITHIN_SECONDS = 30.0
 _UNSET = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")  # they would lead to another account
 _OK, _FAILED, _NOT_RUNNING = 0, 1, 3
-_PROGRAMS: Mapping[str, Callable[[Tell], object]] = {
-    "postgresql": lambda _tell: Programs.find(16),  # a package of Python's, with all its versions
-    "mysql": MysqlPrograms.find,
-}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,12 +43,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def prepare(given: argparse.Namespace) -> int:
-    """Have an engine's server on this machine, and say what takes long, or how to get one."""
+    """Have what a first cluster of an engine needs on this machine, with a line for what takes long."""
+    begun = time.monotonic()
     try:
-        _PROGRAMS[given.engine](lambda line: print(line, flush=True))
+        ready = preparation.prepare(given.engine, lambda text: print(f"localcloud: {text}", flush=True))
     except ProgramFailed as error:
         print(f"localcloud: {error}", file=sys.stderr)
         return _FAILED
+    print(f"local cloud: {ready} is ready ({time.monotonic() - begun:.1f} s)")
     return _OK
 
 
@@ -73,6 +69,8 @@ def start(given: argparse.Namespace) -> int:
     print(f"local cloud {home.name} is ready at http://localhost:{port} ({time.monotonic() - begun:.1f} s)")
     if state:
         _print_what_is_not_enforced(_status(state))
+    for name, engine in preparation.available().items():
+        print(f"  {name}: {engine}")
     print(f'  use it:  eval "$(python -m localcloud env{_option(home)})"')
     print(f"  end it:  python -m localcloud stop{_option(home)}")
     return _OK
@@ -120,6 +118,7 @@ def status(given: argparse.Namespace) -> int:
     _print_table(
         "stacks", [(one["name"], f"{one['status']}, {one['resources']} resources") for one in page["stacks"]]
     )
+    _print_table("databases", sorted(page["databases"].items()))
     _print_table("endpoints", sorted(page["endpoints"].items()))
     print(f"enforced: {', '.join(page['enforced']) or 'nothing'}")
     _print_what_is_not_enforced(page)
@@ -284,7 +283,7 @@ def _parser() -> argparse.ArgumentParser:
     named = argparse.ArgumentParser(add_help=False)
     named.add_argument("--name", default=DEFAULT_NAME, help="which cloud; several can run side by side")
     preparing = verbs.add_parser("prepare", help="fetch an engine's server, if it is not here")
-    preparing.add_argument("--engine", choices=list(_PROGRAMS), required=True)
+    preparing.add_argument("--engine", choices=preparation.ENGINES, required=True)
     preparing.set_defaults(verb=prepare)
     starting = verbs.add_parser("start", parents=[named], help="start a cloud and wait until it is ready")
     starting.add_argument("--port", type=int, default=0, help="port of the AWS APIs (default: a free one)")

@@ -127,7 +127,7 @@ def _postgresql_reader(
 
 
 def _postgresql_version(release: str, tell: Tell) -> str:
-    return Programs.find(int(release)).run("postgres", "--version").split()[-1]
+    return Programs.find(int(release)).version
 
 
 def _postgresql_release(version: str) -> str | None:

@@ -13,8 +13,9 @@ import platform
 import re
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PACKAGES = ("mysql-server-core", "mysql-client-core")
@@ -26,6 +27,7 @@ NOT_NEEDED = (
     "libc-gconv",
 )  # of what the packages depend on: 100 MB that mysqld never opens
 DOWNLOAD_SECONDS = 600
+_TELL_EVERY_SECONDS = 2.0
 
 Tell = Callable[[str], None]
 
@@ -43,15 +45,21 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or own) / "localcloud" / "mysql"
 
 
+def unpacked_before() -> Path | None:
+    """Return what an earlier call of `unpacked` has left, if there was one."""
+    directory = cache_directory() / "unpacked"
+    return directory if directory.is_dir() else None
+
+
 def unpacked(tell: Tell) -> Path:
     """Return the directory that holds MySQL's usr/, fetched on first use; `tell` hears what takes long.
 
     Whoever else needs it at the same time waits for the one fetch. Raises NotAvailable.
     """
+    if before := unpacked_before():
+        return before
     cache = cache_directory()
     directory = cache / "unpacked"
-    if directory.is_dir():
-        return directory
     with one_at_a_time(cache / "lock"), tempfile.TemporaryDirectory(dir=cache) as temporary:
         if not directory.is_dir():
             whole = Path(temporary) / "unpacked"
@@ -60,12 +68,48 @@ def unpacked(tell: Tell) -> Path:
     return directory
 
 
+def require_debian() -> dict[str, str]:
+    """Return what the system says of itself; NotAvailable where nothing can be fetched this way."""
+    system = _os_release()
+    if system.get("ID") != "debian" or not KEYRING.exists():
+        raise NotAvailable(f"this system is {system.get('PRETTY_NAME', 'unknown')}, not Debian")
+    return system
+
+
 def _download(temporary: Path, tell: Tell) -> list[Path]:
     options = _private_apt(temporary)
     tell(f"fetching MySQL from Debian's suite {SUITE}: 66 MB, once")
     _run("apt-get", *options, "update")
-    _run("apt-get", *options, "--yes", "--no-install-recommends", "--download-only", "install", *PACKAGES)
-    return sorted((temporary / "cache" / "archives").glob("*.deb"))
+    archives = temporary / "cache" / "archives"
+    with _progress(archives, tell):
+        _run("apt-get", *options, "--yes", "--no-install-recommends", "--download-only", "install", *PACKAGES)
+    return sorted(archives.glob("*.deb"))
+
+
+@contextmanager
+def _progress(directory: Path, tell: Tell) -> Iterator[None]:
+    """Tell every few seconds how much of the download has come."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_TELL_EVERY_SECONDS):
+            tell(f"fetched {_megabytes(directory)} of 66 MB")
+
+    watcher = threading.Thread(target=watch, name="progress", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _megabytes(directory: Path) -> int:
+    total = 0
+    for path in directory.rglob("*"):
+        with suppress(OSError):  # apt has moved it
+            total += path.stat().st_size
+    return total // 1_000_000
 
 
 def _unpack(packages: Sequence[Path], directory: Path, tell: Tell) -> None:
@@ -97,9 +141,7 @@ def _private_apt(directory: Path) -> list[str]:
 
 def _mirror() -> str:
     """Return where this machine gets the packages of its own Debian release."""
-    system = _os_release()
-    if system.get("ID") != "debian" or not KEYRING.exists():
-        raise NotAvailable(f"this system is {system.get('PRETTY_NAME', 'unknown')}, not Debian")
+    system = require_debian()
     for line in _run("apt-get", "--print-uris", "update").splitlines():
         found = re.match(r"'(.+)/dists/([^/]+)/InRelease'", line)
         if found and found[2] == system.get("VERSION_CODENAME"):

@@ -39,6 +39,13 @@ class MysqlPrograms:
         """
         return _on_this_machine(os.environ.get(SERVER_VARIABLE), os.environ.get("PATH", "")) or _fetched(tell)
 
+    @classmethod
+    def here(cls) -> MysqlPrograms | None:
+        """Return what `find` would, unless it had to fetch that."""
+        found = _on_this_machine(os.environ.get(SERVER_VARIABLE), os.environ.get("PATH", ""))
+        root = mysql_packages.unpacked_before()
+        return found or (_of_packages(root) if root else None)
+
     def run(self, command: Sequence[str], *, timeout_seconds: float = 60) -> str:
         """Return what a program wrote; ProgramFailed with its own words when it failed or took too long."""
         try:

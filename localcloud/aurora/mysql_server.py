@@ -12,6 +12,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -118,7 +119,7 @@ class MysqlServer:
         create_directory(directory, longest_socket_name="mysql.sock")
         server = cls(directory, programs, {**({} if durable else NOT_DURABLE), **(parameters or {})})
         with _removed_on_failure(server):
-            _copy_pristine(programs, directory / "data")
+            _copy_pristine(programs, directory / "data", tell)
             server._make_plugins()
             server.start(as_user="root")
             try:
@@ -365,22 +366,26 @@ class MysqlServer:
         return False
 
 
-def _copy_pristine(programs: MysqlPrograms, directory: Path) -> None:
+def make_pristine(programs: MysqlPrograms, tell: Tell = lambda _: None) -> Path:
     """A data directory as mysqld --initialize makes it; made once per version, for that takes two seconds."""
     cache = cache_directory()
     pristine = cache / f"pristine-{programs.version}"
     with one_at_a_time(cache / "lock"):
         if not pristine.is_dir():
-            made = directory.with_name("pristine")
-            options = (*programs.server_options, *_SMALL_AT_BIRTH, f"--datadir={made}")
-            programs.run([*programs.mysqld, "--no-defaults", "--initialize-insecure", *options])
-            (made / "auto.cnf").unlink()  # each server gets an identity of its own
-            partial = cache / f"partial-{programs.version}"
-            shutil.rmtree(partial, ignore_errors=True)
-            shutil.copytree(made, partial)
-            partial.rename(pristine)
-            shutil.rmtree(made)
-    shutil.copytree(pristine, directory)
+            tell(f"initializing MySQL {programs.version}, once")
+            with tempfile.TemporaryDirectory(prefix="new-", dir=cache) as directory:
+                give_away(Path(directory))
+                made, partial = Path(directory) / "made", Path(directory) / "partial"
+                options = (*programs.server_options, *_SMALL_AT_BIRTH, f"--datadir={made}")
+                programs.run([*programs.mysqld, "--no-defaults", "--initialize-insecure", *options])
+                (made / "auto.cnf").unlink()  # each server gets an identity of its own
+                shutil.copytree(made, partial)  # which is ours
+                partial.rename(pristine)  # there as a whole, or not at all
+    return pristine
+
+
+def _copy_pristine(programs: MysqlPrograms, directory: Path, tell: Tell) -> None:
+    shutil.copytree(make_pristine(programs, tell), directory)
     for root, directories, files in os.walk(directory):
         for name in (".", *directories, *files):
             give_away(Path(root) / name)

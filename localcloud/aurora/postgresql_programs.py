@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import os
@@ -16,6 +17,7 @@ from typing import TypedDict
 
 BINARIES_VARIABLE = "LOCALCLOUD_POSTGRESQL_BIN"
 # The wheel names its newest-but-first version plainly and the others with their number.
+_OLDEST_MAJOR, _NEWEST_MAJOR = 14, 18
 _WHEEL_DIRECTORIES = {16: "pginstall", 18: "pginstall18"}
 
 
@@ -34,6 +36,20 @@ class Programs:
     def find(cls, major: int) -> Programs:
         """The installation of this major version: chosen by environment, of the wheel, the system, PATH."""
         return _find(major, os.environ.get(BINARIES_VARIABLE), os.environ.get("PATH", ""))
+
+    @classmethod
+    def here(cls) -> list[Programs]:
+        """Every installation of a major version that Aurora may have, the newest first."""
+        found = []
+        for major in range(_NEWEST_MAJOR, _OLDEST_MAJOR - 1, -1):
+            with contextlib.suppress(ProgramFailed):
+                found.append(cls.find(major))
+        return found
+
+    @property
+    def version(self) -> str:
+        """16.14 of this installation."""
+        return self.run("postgres", "--version").split()[2]
 
     @property
     def root(self) -> Path:

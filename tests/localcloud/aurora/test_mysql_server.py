@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -161,6 +162,22 @@ def test_an_interrupted_fetch_leaves_nothing_that_passes_for_whole(
     with pytest.raises(KeyboardInterrupt):
         mysql_packages.unpacked(print)
     assert [path.name for path in (tmp_path / "localcloud" / "mysql").iterdir()] == ["lock"]
+
+
+def test_a_download_is_followed_by_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def download(*command: str) -> str:
+        archives = next(part for part in command if part.startswith("--option=Dir::Cache="))
+        (Path(archives.partition("::Cache=")[2]) / "archives" / "part").write_bytes(bytes(3_000_000))
+        time.sleep(0.2)
+        return ""
+
+    told: list[str] = []
+    monkeypatch.setattr(mysql_packages, "_mirror", lambda: "http://mirror.invalid/debian")
+    monkeypatch.setattr(mysql_packages, "_run", download)
+    monkeypatch.setattr(mysql_packages, "_TELL_EVERY_SECONDS", 0.05)
+    assert mysql_packages._download(tmp_path, told.append) == []
+    assert told[0] == "fetching MySQL from Debian's suite sid: 66 MB, once"
+    assert "fetched 3 of 66 MB" in told
 
 
 def test_mariadb_is_no_stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

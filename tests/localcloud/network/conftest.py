@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.localcloud.aurora.dialects import DIALECTS, Dialect
 from tests.localcloud.server.conftest import server, stack  # noqa: F401 - fixtures
 from tests.localcloud.server.deploying import Deployed, ref, resource
 from tests.localcloud.server.machine import Machine
@@ -112,13 +113,13 @@ PROBE = """
         return globals()[event.pop("do")](**event)
 
     def connect(host, port, patience=None, family=socket.AF_INET):
-        # PostgreSQL's request for TLS, which a server answers with one byte
+        # PostgreSQL's request for TLS, which its server answers; MySQL's speaks first
         with socket.socket(family) as client:
             client.settimeout(patience)
             try:
                 client.connect((host, port))
                 client.sendall(bytes([0, 0, 0, 8, 4, 210, 22, 47]))
-                return client.recv(1).decode()
+                return "answered" if client.recv(1) else "closed"
             except TimeoutError:
                 return "handled"
 
@@ -154,6 +155,7 @@ class Cell:
     server: Machine
     ids: dict[str, str]
     outputs: dict[str, str]
+    dialect: Dialect
 
     def probe(self, name: str = "Probe", **event: Any) -> str:
         """Return what the function says; its error's message when it fails."""
@@ -184,7 +186,7 @@ class Cell:
             getattr(ec2, f"authorize_security_group_{direction}")(**taken)
 
 
-def cluster(vpc_prefix: str = "") -> dict[str, dict[str, Any]]:
+def cluster(dialect: Dialect, vpc_prefix: str = "") -> dict[str, dict[str, Any]]:
     return {
         "Subnets": resource(
             "AWS::RDS::DBSubnetGroup",
@@ -193,7 +195,7 @@ def cluster(vpc_prefix: str = "") -> dict[str, dict[str, Any]]:
         ),
         "Cluster": resource(
             "AWS::RDS::DBCluster",
-            Engine="aurora-postgresql",
+            Engine=dialect.engine.name,
             MasterUsername=MASTER,
             MasterUserPassword=PASSWORD,
             DatabaseName="shop",
@@ -205,12 +207,12 @@ def cluster(vpc_prefix: str = "") -> dict[str, dict[str, Any]]:
             "AWS::RDS::DBInstance",
             DBClusterIdentifier=ref("Cluster"),
             DBInstanceClass="db.t4g.medium",
-            Engine="aurora-postgresql",
+            Engine=dialect.engine.name,
         ),
     }
 
 
-def proxy() -> dict[str, dict[str, Any]]:
+def proxy(dialect: Dialect) -> dict[str, dict[str, Any]]:
     return {
         "Login": resource(
             "AWS::SecretsManager::Secret",
@@ -219,7 +221,7 @@ def proxy() -> dict[str, dict[str, Any]]:
         "Proxy": resource(
             "AWS::RDS::DBProxy",
             DBProxyName="shop-proxy",
-            EngineFamily="POSTGRESQL",
+            EngineFamily=dialect.engine.family,
             RoleArn=attribute("Role", "Arn"),
             VpcSubnetIds=[ref("Subnet1"), ref("Subnet2")],
             VpcSecurityGroupIds=[ref("ProxyGroup")],
@@ -238,7 +240,13 @@ def proxy() -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def cell(server: Machine) -> Iterator[Cell]:  # noqa: F811
+def dialect() -> Dialect:
+    """Where the engine is of no matter."""
+    return DIALECTS["postgresql"]
+
+
+@pytest.fixture(scope="module")
+def cell(server: Machine, dialect: Dialect) -> Iterator[Cell]:  # noqa: F811
     """Return a cluster that the group Client may reach, and functions in that group and elsewhere."""
     server.directory.chmod(0o711)  # for nobody, whom PostgreSQL runs as when we are root
     deployed = Deployed(server, f"s-{uuid.uuid4().hex[:8]}")
@@ -256,8 +264,8 @@ def cell(server: Machine) -> Iterator[Cell]:  # noqa: F811
         **flow("Client", "ProxyGroup", PORT),
         **flow("ProxyGroup", "Database", PORT),
         **flow("Client", "Endpoint", 443),
-        **cluster(),
-        **proxy(),
+        **cluster(dialect),
+        **proxy(dialect),
         Secrets=resource(
             "AWS::EC2::VPCEndpoint",
             VpcId=ref("Vpc"),
@@ -274,5 +282,5 @@ def cell(server: Machine) -> Iterator[Cell]:  # noqa: F811
     rds = server.client("rds")
     [described] = rds.describe_db_clusters(DBClusterIdentifier=ids["Cluster"])["DBClusters"]
     [in_front] = rds.describe_db_proxies(DBProxyName=ids["Proxy"])["DBProxies"]
-    yield Cell(server, ids, {"Cluster": described["Endpoint"], "Proxy": in_front["Endpoint"]})
+    yield Cell(server, ids, {"Cluster": described["Endpoint"], "Proxy": in_front["Endpoint"]}, dialect)
     deployed.delete()

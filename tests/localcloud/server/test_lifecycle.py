@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -40,6 +41,8 @@ def test_start_env_status_stop(machine):
     started = machine.run("start")
     assert started.returncode == 0, started.stderr
     assert "is ready at http://localhost:" in started.stdout
+    assert re.search(r"aurora-postgresql: PostgreSQL .*16\.\d+", started.stdout)
+    assert "aurora-mysql: " in started.stdout
     assert time.monotonic() - begun < 30
     variables = machine.variables()
     assert machine.client("sts").get_caller_identity()["Account"] == "123456789012"
@@ -48,6 +51,7 @@ def test_start_env_status_stop(machine):
     )
     shown = machine.run("status").stdout
     assert variables["AWS_ENDPOINT_URL"] in shown and "stacks: none" in shown and "processes:" in shown
+    assert "databases: none" in shown
     port = port_of(machine)
 
     stopped = machine.run("stop")
@@ -55,6 +59,25 @@ def test_start_env_status_stop(machine):
     assert stopped.stdout == "local cloud default has ended: no process and no file is left\n"
     assert left(machine) == ([], [])
     assert not answers(port)
+
+
+@pytest.mark.parametrize(("engine", "product"), [("postgresql", "PostgreSQL"), ("mysql", "MySQL")])
+def test_an_engine_is_made_ready_before_anybody_deploys(machine, engine, product):
+    done = machine.run("prepare", "--engine", engine)
+    assert done.returncode == 0, done.stderr
+    assert re.search(rf"local cloud: {product} \d.* is ready \(", done.stdout)
+    assert left(machine) == ([], [])
+
+
+def test_where_no_mysql_can_be_had_it_says_how_to_get_one(machine):
+    machine.environment |= {"LOCALCLOUD_MYSQLD": "/nowhere/mysqld"}
+    done = machine.run("prepare", "--engine", "mysql")
+    assert done.returncode == 1
+    assert done.stderr == "localcloud: LOCALCLOUD_MYSQLD=/nowhere/mysqld: not MySQL 8.0 or newer\n"
+    started = machine.run("start")
+    assert started.returncode == 0
+    assert "aurora-mysql: LOCALCLOUD_MYSQLD=/nowhere/mysqld: not MySQL" in started.stdout
+    machine.run("stop")
 
 
 def test_env_is_what_a_shell_can_evaluate(server):
