@@ -148,6 +148,7 @@ ENGINES: Mapping[str, Engine] = {
             "lock_wait_timeout": "60",  # s: a year by default, for DDL and for all that queues up behind it
             "interactive_timeout": "3600",  # s: Aurora takes the shorter of the two for every session
             "wait_timeout": "3600",  # s: the nearest that MySQL has to a limit for forgotten transactions
+            "performance_schema": "1",  # who holds a table that a migration waits for, stands nowhere else
             "local_infile": "1",  # the loader streams by LOAD DATA LOCAL
             # The owner of triggers and functions has no SUPER; where somebody turns a binary log on for
             # replication, MySQL would refuse to create them.

@@ -103,6 +103,11 @@ def test_mysql_keeps_no_binary_log_with_which_it_could_not_be_rewound():
     assert "binlog_format" not in of_mysql("8.0.mysql_aurora.3.12.0")
 
 
+def test_mysql_can_tell_who_holds_a_table_that_a_migration_waits_for():
+    """The migrator reads performance_schema.metadata_locks, which is empty on Aurora unless asked for."""
+    assert ENGINES["mysql"].instance_parameters["performance_schema"] == "1"
+
+
 @pytest.mark.parametrize("name", ENGINES)
 def test_statements_that_take_longer_than_a_second_are_logged(name):
     said = {
