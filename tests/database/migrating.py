@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -100,8 +100,10 @@ def queries(database: Database) -> Iterator[Callable[[], list[str]]]:
         return
     server.execute("SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ON")
     logged = (
-        "SELECT replace(convert(argument USING utf8mb4), '\n', ' ') FROM mysql.general_log WHERE command_type IN ('Query', 'Init DB')"
-        f" AND user_host LIKE '{MIGRATOR}[%' AND argument NOT LIKE 'SET NAMES%' AND argument <> 'SET AUTOCOMMIT = 1'"
+        "SELECT replace(convert(argument USING utf8mb4), '\n', ' ') FROM mysql.general_log"
+        f" WHERE command_type IN ('Query', 'Init DB') AND user_host LIKE '{MIGRATOR}[%'"
+        # with which the driver begins
+        " AND argument NOT LIKE 'SET NAMES%' AND argument <> 'SET AUTOCOMMIT = 1'"
     )
     try:
         yield lambda: server.execute(logged).splitlines()
