@@ -176,7 +176,8 @@ def _postgresql() -> Iterator[Course]:
         yield Course(
             engine="PostgreSQL",
             statements=(
-                "CREATE TABLE table_{n} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL);\n"
+                "CREATE TABLE table_{n}"
+                " (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL);\n"
                 "CREATE INDEX table_{n}_name ON table_{n} (name);\n"
                 "INSERT INTO table_{n} (name) SELECT 'name ' || n FROM generate_series(1, 10) AS n;\n"
             ),

@@ -32,6 +32,7 @@ from tests.database.migrating import (  # noqa: F401
     start,
     write,
 )
+from tests.database.servers import PostgresqlDatabase
 
 PATIENCE_SECONDS = 30
 NO_TRANSACTION = "-- migrate: no-transaction\n"

@@ -246,7 +246,7 @@ def test_a_statement_that_takes_too_long_is_ended_whatever_it_is(empty_database,
 def test_the_servers_own_limit_of_reading_is_told(empty_database, tmp_path) -> None:
     text = f"SET max_execution_time = 50;\n{RECURSION} SELECT count(*) FROM s a, s b, s c, s d;"
     write(tmp_path, {"V1__a.sql": text})
-    with pytest.raises(StatementFailed, match="V1__a.sql:2:1: ERROR 3024"):
+    with pytest.raises(StatementFailed, match=r"V1__a.sql:2:1: ERROR 3024"):
         migrate(empty_database, tmp_path)
 
 
