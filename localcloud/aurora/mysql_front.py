@@ -7,6 +7,7 @@ at once, and the rest of the login goes through that one connection, by the priv
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
 
 from localcloud.aurora import mysql_protocol as protocol
@@ -158,6 +159,7 @@ async def _connect(server: DatabaseServer) -> Packets:
     return Packets(wire)
 
 
+@functools.cache
 def _private_tls() -> ssl.SSLContext:
     """For accounts that require TLS of every session: nobody can stand between on a private socket."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

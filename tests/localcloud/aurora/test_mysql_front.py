@@ -14,6 +14,7 @@ import pytest
 from pymysql.constants import CLIENT
 from pymysql.cursors import SSCursor
 
+from localcloud.aurora.endpoint import Admission
 from localcloud.aurora.mysql_commands import MysqlCommands
 from localcloud.aurora.mysql_programs import MysqlPrograms
 
@@ -218,7 +219,8 @@ def test_a_slow_receiver_does_not_fill_our_memory(opened, cluster):
 def test_a_session_does_not_become_somebody_elses(opened, cluster, user):
     place = opened.cluster(cluster)
     with closing(place.connect("token_user", place.token("token_user"))) as connection:
-        body = bytes([CHANGE_USER]) + user.encode() + b"\0\0shop\0" + bytes([UTF8, 0])
+        plugin = b"caching_sha2_password\0"
+        body = bytes([CHANGE_USER]) + user.encode() + b"\0\0shop\0" + bytes([UTF8, 0]) + plugin + b"\0"
         connection._sock.sendall(mysql_packet(0, body))
         said = connection._rfile.read(4), connection._rfile.read(9)
         assert error_of(said[1]) == 1047
@@ -231,6 +233,23 @@ def test_the_servers_own_accounts_come_in_under_no_spelling(opened, cluster, dia
     place = opened.cluster(cluster)
     with pytest.raises(pymysql.OperationalError, match=r"1045, .Access denied"):
         place.connect(user, "", database=None)
+
+
+def test_an_iam_user_needs_a_token_even_where_the_gate_asks_for_none(opened, cluster):
+    class Careless:
+        def choose(self):
+            return cluster.writer.server
+
+        def servers(self):
+            return [cluster.writer.server]
+
+        def admit(self, login, chosen=None):
+            return Admission(chosen)
+
+    place = opened.gate(lambda tokens: Careless())
+    assert answer(place.connect("password_user", "the right one"), "SELECT 1") == 1
+    with pytest.raises(pymysql.OperationalError, match=r"1045, .Access denied for user 'token_user'"):
+        place.connect("token_user", "anything")
 
 
 @pytest.mark.parametrize(
