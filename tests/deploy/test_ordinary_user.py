@@ -42,11 +42,11 @@ def ordinary_user():
 
 def _share_fetched_servers(home):
     """Let the user have what was fetched already, as if the user had fetched it."""
-    fetched = cache_directory()
+    fetched = cache_directory() / "unpacked"
     if fetched.is_dir():
-        own = home / ".cache" / "localcloud"
+        own = home / ".cache" / "localcloud" / "mysql"
         own.mkdir(parents=True)
-        (own / "mysql").symlink_to(fetched)
+        (own / fetched.name).symlink_to(fetched)
 
 
 def own_python(become, home):
