@@ -76,14 +76,29 @@ def require_debian() -> dict[str, str]:
     return system
 
 
-def _download(temporary: Path, tell: Tell) -> list[Path]:
-    options = _private_apt(temporary)
-    tell(f"fetching MySQL from Debian's suite {SUITE}: 66 MB, once")
+def download(packages: Sequence[str], directory: Path, *, suite: str) -> list[Path]:
+    """Return the archives of the packages and of all that they depend on, fetched into a directory.
+
+    Raises NotAvailable.
+    """
+    options = _private_apt(directory, suite)
     _run("apt-get", *options, "update")
-    archives = temporary / "cache" / "archives"
-    with _progress(archives, tell):
-        _run("apt-get", *options, "--yes", "--no-install-recommends", "--download-only", "install", *PACKAGES)
-    return sorted(archives.glob("*.deb"))
+    _run("apt-get", *options, "--yes", "--no-install-recommends", "--download-only", "install", *packages)
+    return sorted((directory / "cache" / "archives").glob("*.deb"))
+
+
+def unpack(packages: Sequence[Path], directory: Path) -> None:
+    """Have the archives' files in a new directory, but for what no program here ever opens."""
+    directory.mkdir()
+    for package in packages:
+        if not package.name.startswith(NOT_NEEDED):
+            _run("dpkg-deb", "--extract", str(package), str(directory))
+
+
+def _download(temporary: Path, tell: Tell) -> list[Path]:
+    tell(f"fetching MySQL from Debian's suite {SUITE}: 66 MB, once")
+    with _progress(temporary / "cache" / "archives", tell):
+        return download(PACKAGES, temporary, suite=SUITE)
 
 
 @contextmanager
@@ -114,19 +129,16 @@ def _megabytes(directory: Path) -> int:
 
 def _unpack(packages: Sequence[Path], directory: Path, tell: Tell) -> None:
     tell(f"unpacking {len(packages)} packages, once")
-    directory.mkdir()
-    for package in packages:
-        if not package.name.startswith(NOT_NEEDED):
-            _run("dpkg-deb", "--extract", str(package), str(directory))
+    unpack(packages, directory)
 
 
-def _private_apt(directory: Path) -> list[str]:
+def _private_apt(directory: Path, suite: str) -> list[str]:
     """Return options for apt that keep its state here and let it believe that nothing is installed."""
     (directory / "lists" / "partial").mkdir(parents=True)
     (directory / "cache" / "archives" / "partial").mkdir(parents=True)
     status, sources = directory / "status", directory / "sources.list"
     status.touch()
-    sources.write_text(f"deb [signed-by={KEYRING}] {_mirror()} {SUITE} main\n")
+    sources.write_text(f"deb [signed-by={KEYRING}] {_mirror()} {suite} main\n")
     settings = {
         "Dir::State": directory,
         "Dir::State::lists": directory / "lists",

@@ -11,9 +11,11 @@ from localcloud.aurora.mysql_parameter_names import CLUSTER, FIXED, INSTANCE, IN
 from localcloud.aurora.mysql_programs import MysqlPrograms
 
 REQUIRE_TLS = "require_secure_transport"
+_TLS_VERSIONS = "tls_version"
 _TIME_ZONE = "time_zone"
 _TRUSTS_FUNCTIONS = "log_bin_trust_function_creators"
 _UTC = {"utc", "+00:00", "system"}  # Aurora's system time is UTC
+_TAKEN_TLS = {"TLSv1.2", "TLSv1.3"}
 _OF_AURORA = re.compile(r"aurora_|aws_|server_audit_|innodb_aurora_|innodb_trx_commit_allow")
 _BY_THE_LOCAL_CLOUD = {
     "binlog_format": "readers follow by rows here, and the binary log is always on",
@@ -51,7 +53,7 @@ def localize(parameters: Mapping[str, str], programs: MysqlPrograms) -> LocalPar
             result.without_effect[name] = reason
         elif _plain(name) == _TIME_ZONE:
             result.settings["default_time_zone"] = "+00:00"
-        elif _plain(name) != REQUIRE_TLS:
+        elif _plain(name) not in (REQUIRE_TLS, _TLS_VERSIONS):  # the endpoints' part
             result.settings[_plain(name)] = value
     if plain.get("binlog_format", "OFF").upper() == "OFF":
         # Aurora's binary log is off unless asked for; ours is on, and shall refuse no function for that
@@ -60,7 +62,7 @@ def localize(parameters: Mapping[str, str], programs: MysqlPrograms) -> LocalPar
 
 
 def _why_without_effect(name: str, value: str, programs: MysqlPrograms) -> str | None:
-    if name == REQUIRE_TLS:
+    if name == REQUIRE_TLS or (name == _TLS_VERSIONS and set(value.split(",")) == _TAKEN_TLS):
         return None
     if name == _TIME_ZONE:
         return None if value.lower() in _UTC else "MySQL has no named time zones here: times are UTC"

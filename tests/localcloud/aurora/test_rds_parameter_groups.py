@@ -159,7 +159,7 @@ EFFECTLESS = {
             ),
             "binlog_format": ("MIXED", "readers follow by rows here, and the binary log is always on"),
             "gtid-mode": ("OFF", "readers follow by GTID here"),
-            "tls_version": ("TLSv1.2", "the endpoints take TLSv1.2 and TLSv1.3"),
+            "tls_version": ("TLSv1.3", "the endpoints take TLSv1.2 and TLSv1.3"),
         },
     ),
 }
@@ -219,6 +219,14 @@ def test_a_group_of_another_family_does_not_fit(stack):
     cluster = create_cluster(stack)
     with pytest.raises(ResourceFailed, match=wanted):
         create_instance(stack, cluster, DBParameterGroupName="other")
+
+
+@pytest.mark.parametrize("dialect", ["mysql"], indirect=True)
+def test_what_the_endpoints_do_anyway_is_not_said(stack, caplog):
+    create_group(stack, require_secure_transport="1", tls_version="TLSv1.2,TLSv1.3", time_zone="UTC")
+    with caplog.at_level(logging.WARNING):
+        create_cluster(stack, DBClusterParameterGroupName="shop-parameters")
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("dialect", ["mysql"], indirect=True)
