@@ -53,10 +53,6 @@ class Planned(NamedTuple):
     script: Script
 
 
-class RehearsalRefused(Exception):
-    """This engine cannot roll back what a rehearsal would run."""
-
-
 class MigrationDatabase(Protocol):
     """One session with one database, on the writer and past any proxy: locks live in it."""
 

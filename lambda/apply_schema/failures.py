@@ -7,6 +7,10 @@ class DatabaseUnknown(Exception):
     """No database is named, or not in a way that can be understood."""
 
 
+class RehearsalRefused(Exception):
+    """This engine cannot roll back what a rehearsal would run."""
+
+
 class MigrationFailed(Exception):
     """A run that did not reach its end. What it says was applied stands; the next run goes on from there."""
 

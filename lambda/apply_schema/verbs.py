@@ -10,8 +10,7 @@ import enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from apply_schema import answers
-from apply_schema.database import RehearsalRefused
-from apply_schema.failures import DatabaseUnknown, MigrationFailed
+from apply_schema.failures import DatabaseUnknown, MigrationFailed, RehearsalRefused
 from apply_schema.history import HistoryRefused, compare
 from apply_schema.migration_files import FilesRefused, MigrationFiles, read_files
 

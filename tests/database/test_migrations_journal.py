@@ -156,6 +156,16 @@ def test_of_a_files_own_transaction_all_is_taken_back_and_it_goes_on_at_its_begi
     assert empty_database.rows("SELECT id FROM a") == [(1,), (2,), (3,)]
 
 
+def test_a_procedure_is_called_within_a_files_own_transaction(empty_database, tmp_path) -> None:
+    text = (
+        "CREATE TABLE a (id int);\nCREATE PROCEDURE p() INSERT INTO a VALUES (1);\nSTART TRANSACTION;\nCALL p();\n"
+        "INSERT INTO a VALUES (2);\nROLLBACK;\nSTART TRANSACTION;\nCALL p();\nSELECT 1;\nCOMMIT;"
+    )
+    write(tmp_path, {"V1__a.sql": text, "V2__b.sql": "SET autocommit = 0;\nCALL p();\nSELECT 1;\nCOMMIT;"})
+    migrate(empty_database, tmp_path)
+    assert empty_database.rows("SELECT id FROM a") == [(1,), (1,)]
+
+
 def test_a_transaction_without_its_end_is_refused_rather_than_lost(empty_database, tmp_path) -> None:
     write(tmp_path, {"V1__a.sql": "CREATE TABLE a (id int);\nSET autocommit = 0;\nINSERT INTO a VALUES (1);"})
     with pytest.raises(StatementFailed, match="at its end a transaction is open"):

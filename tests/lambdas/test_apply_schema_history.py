@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from apply_schema.history import Applied, HistoryRefused, State, compare
+from apply_schema.history import Applied, HistoryRefused, Progress, State, compare
 from apply_schema.migration_files import Migration, MigrationFiles
 
 WHEN = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
@@ -111,3 +111,35 @@ def test_every_contradiction_is_named_with_its_hashes_and_the_remedy() -> None:
         part in edited
         for part in ("V3__mine.sql", "V3__theirs.sql", "2" * 64, "4" * 64, "2026-11-20 12:30:00")
     )
+
+
+@pytest.mark.parametrize(
+    ("progress", "standing"),
+    [
+        (Progress(3, 1, failed_at=2, said="no"), "failed at 2/3"),
+        (Progress(3, 1, sent=2), "in doubt at 2/3"),
+        (Progress(3, 1), "begun at 2/3"),
+        (Progress(3, 3), "begun at 3/3"),
+        (Progress(3, 1, sent=2, is_running=True), "running at 2/3"),
+    ],
+)
+def test_a_file_that_was_begun_is_pending_and_says_where_it_stands(progress: Progress, standing: str) -> None:
+    for name in ("V2__b.sql", "R__b.sql"):
+        begun = row(name, checksum="b" * 64)._replace(progress=progress)
+        comparison = compare(files("V1__a.sql", name), [row("V1__a.sql"), begun])
+        assert [one.name for one in comparison.pending] == [name]
+        assert [entry.standing for entry in comparison.entries] == ["applied", standing]
+        comparison.refuse_problems()
+
+
+def test_a_file_that_was_begun_and_is_gone_is_refused_unless_it_left_nothing() -> None:
+    begun = row("V1__a.sql")._replace(progress=Progress(3, 1, failed_at=2))
+    with pytest.raises(HistoryRefused, match=r"V1__a.sql .* was begun at .* its file is gone"):
+        compare(files("V2__b.sql"), [begun]).refuse_problems()
+    left_nothing = begun._replace(progress=Progress(3, 0, failed_at=1))
+    compare(files("V2__b.sql"), [left_nothing]).refuse_problems()
+
+
+def test_a_database_with_a_file_begun_above_all_files_is_ahead() -> None:
+    begun = row("V2__b.sql")._replace(progress=Progress(3, 1, failed_at=2))
+    assert compare(files("V1__a.sql"), [row("V1__a.sql"), begun]).is_ahead

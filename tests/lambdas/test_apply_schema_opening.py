@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
 
 import boto3
 import psycopg2
@@ -11,9 +15,9 @@ from moto import mock_aws
 
 from apply_schema import opening, opening_in_aws
 from apply_schema.failures import DatabaseUnknown, MigrationFailed
+from apply_schema.limits import Limits
 from aurora import connecting
 from aurora.deadline import Deadline
-from aurora.postgresql_migrations import Limits
 from aurora.trust import PACKAGED
 
 REGION = "eu-west-1"
@@ -120,3 +124,36 @@ def test_a_secret_that_is_not_there_is_named(secrets) -> None:
 def test_without_a_secret_the_environment_has_to_be_complete() -> None:
     with pytest.raises(DatabaseUnknown, match="CLUSTER_ENDPOINT is not set"):
         opening_in_aws.open_database(None, {"DATABASE_ENGINE": "postgresql"}, Limits())
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "engine"),
+    [
+        ({}, {}, "postgresql"),
+        ({"url": "mysql://u@h/x"}, {}, "mysql"),
+        ({"url": "postgres://u@h/x"}, {"DATABASE_ENGINE": "mysql"}, "postgresql"),
+        ({}, {"DATABASE_URL": "mysql://u@h/x"}, "mysql"),
+        ({}, {"DATABASE_ENGINE": "mysql"}, "mysql"),
+        ({"directory": "schema/mysql"}, {}, "mysql"),
+        ({"directory": "schema/mysql/"}, {"DATABASE_ENGINE": "postgresql"}, "mysql"),
+        ({"directory": "elsewhere", "engine": "mysql"}, {}, "mysql"),
+    ],
+)
+def test_whose_files_these_are_is_told_by_what_is_known(options, variables, engine: str) -> None:
+    given = {"url": None, "secret_arn": None, "directory": None, "engine": None} | options
+    assert opening.engine_meant(Namespace(**given), variables) == engine
+
+
+@pytest.mark.parametrize(("engine", "other"), [("postgresql", "pymysql"), ("mysql", "psycopg2")])
+def test_a_run_on_one_engine_reads_nothing_of_the_others_driver(engine: str, other: str, tmp_path) -> None:
+    (tmp_path / "V1__a.sql").write_text("SELECT 1;")
+    program = (
+        "import sys; from apply_schema.command_line import main\n"
+        f"main(['status', '--directory', {str(tmp_path)!r}, '--url', '{engine}://u:p@127.0.0.1:1/x'])\n"
+        f"assert {other!r} not in sys.modules"
+    )
+    folder = Path(__file__).parents[2] / "lambda"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": str(folder)}, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()[-800:]

@@ -46,7 +46,10 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     (Kind.BEGIN, _pattern(r"BEGIN\b|START TRANSACTION\b|SAVEPOINT\b|RELEASE SAVEPOINT\b|ROLLBACK\b")),
     (
         Kind.OTHER,
-        _pattern(r"SET (?:PASSWORD|DEFAULT ROLE|GLOBAL|PERSIST|PERSIST_ONLY)\b|SET.*@@(?:GLOBAL|PERSIST)"),
+        _pattern(
+            r"SET (?:PASSWORD|DEFAULT ROLE)\b"
+            r"|SET.*(?:@@|\b)(?:GLOBAL|PERSIST|PERSIST_ONLY)(?:\.\s*| )\w+\s*:?="
+        ),
     ),
     (Kind.SESSION, _pattern(r"(?:SET|USE|PREPARE|DEALLOCATE|LOCK|UNLOCK)\b|DROP PREPARE\b")),
     (

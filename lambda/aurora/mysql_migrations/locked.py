@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 
-from apply_schema.database import Planned, RehearsalRefused
+from apply_schema.database import Planned
+from apply_schema.failures import RehearsalRefused
 from aurora.mysql_migrations import history
 from aurora.mysql_migrations.errors import failure
 from aurora.mysql_migrations.lock import wait_for_lock

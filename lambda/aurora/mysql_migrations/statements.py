@@ -35,7 +35,7 @@ from aurora.mysql_migrations.session import Journal, Worker
 # needs (rights, tables that are not locked), notes are the other connection's alone.
 _APART = re.compile(
     r"\b(?:row_count|found_rows|diagnostics|show\s+(?:count|warnings|errors)|set\s+(?:session\s+)?role"
-    r"|read\s+only|transaction_read_only|lock\s+tables?|flush\s+|sql_log_bin|xa\s+|insert_id)\b",
+    r"|read\s+only|transaction_read_only|lock\s+tables?|flush\s+|sql_log_bin|xa\s+|insert_id|timestamp\s*=)\b",
     re.IGNORECASE,
 )
 _CHANGES_ROLE = re.compile(r"\bset\s+role\b", re.IGNORECASE)
@@ -74,7 +74,7 @@ class FileRun:
         except pymysql.Error as error:
             self._fail(number, error)
         except OutOfTime as late:
-            self._note_failure(0, str(late))
+            self._note_failure(number, str(late), has_begun=number > 1)
             raise
         except StatementFailed as failed:
             self._note_failure(number, str(failed))
@@ -116,7 +116,7 @@ class FileRun:
         elif in_transaction and kind in (Kind.BEGIN, Kind.EVIDENT):  # these commit what was before them
             self._note_in_transaction(number - 1)
         elif self._noted_sent:
-            self._note(sent=0, in_transaction=False)
+            self._note(sent=0, in_transaction=in_transaction)
         self._worker.run(statement.text)
         if not self._worker.is_in_transaction:
             self._done = number
@@ -164,14 +164,14 @@ class FileRun:
             return [record, (history.FORGET_BEGUN, (name,))]
         return [record, (history.BEGIN_NEXT, (*history.begun(following), name))]
 
-    def _note_failure(self, failed_at: int, said: str) -> None:
+    def _note_failure(self, failed_at: int, said: str, *, has_begun: bool = True) -> None:
         """Note where the file stands; where that fails too, the next run finds it out."""
         if not self._worker.roll_back():
             return
         name, seconds = self._migration.name, time.monotonic() - self._began
         text = said.split("\nstatement: ", maxsplit=1)[0][:2000]
         try:
-            if failed_at or self._done:
+            if has_begun:
                 self._journal.execute(history.WRITE_FAILED, (self._done, failed_at, text, seconds, name))
             else:
                 self._journal.execute(history.FORGET_BEGUN, (name,))
