@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,6 +15,7 @@ import pymysql
 from apply_schema.migration_files import read_files
 from apply_schema.migrations import apply as migrate
 from aurora.mysql import MysqlSession, open_connection
+from aurora.mysql_migrations import MysqlMigrations
 from aurora.postgresql import PostgresqlSession
 from aurora.postgresql_migrations import Limits, PostgresqlMigrations
 from aurora.session import Session
@@ -94,22 +94,8 @@ def running(engine: str) -> Iterator[ServerUnderTest]:
 
 def apply_migrations(database: Database) -> None:
     """Apply every file as the deployment's own migrator does."""
-    if database.engine == "mysql":
-        try:
-            from aurora.mysql_migrations import MysqlMigrations  # noqa: F401
-        except ImportError:
-            return _apply_by_client(database.server)  # for as long as the migrator cannot
     with closing(database.migrations()) as migrations:
         migrate(migrations, read_files(SCHEMAS / database.engine), report=lambda _line: None)
-
-
-def _apply_by_client(server: MysqlServer) -> None:
-    folder = SCHEMAS / "mysql"
-    command = [*server.programs.mysql, "--no-defaults", f"--socket={server.socket_path}", f"--user={MASTER}"]
-    for name in [*sorted(folder.glob("V*.sql")), *sorted(folder.glob("R*.sql"))]:
-        subprocess.run(
-            command, input=name.read_bytes(), check=True, env={"MYSQL_PWD": MASTER_PASSWORD}, timeout=60
-        )
 
 
 class _Connections:
@@ -248,8 +234,6 @@ class MysqlDatabase(_Connections):
             return list(cursor.fetchall())
 
     def migrations(self, limits: Limits | None = None) -> Any:
-        from aurora.mysql_migrations import MysqlMigrations
-
         return MysqlMigrations(self.connect(), limits or Limits())
 
     def close(self) -> None:
