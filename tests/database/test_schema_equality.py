@@ -142,7 +142,15 @@ TABLES = {
 }
 LONGEST_MESSAGE = 128  # of an error of MySQL's
 CODES = ("SMOKE-TEST-A", "SMOKE-TEST-B", "SMOKE-TEST-C", "smoke-test-a", "nothing")
-TOKENS = [uuid.UUID(int=number) for number in range(1, 7)]
+A, B, SCARCE = CODES[:3]
+TOKENS = [uuid.UUID(int=number) for number in range(1, 5)]
+
+
+@dataclass(frozen=True)
+class RefusedBy:
+    """A constraint or trigger that refused. Of two that might have, each engine names one."""
+
+    constraint: str
 
 
 @dataclass
@@ -155,6 +163,7 @@ class Shop:
     def __post_init__(self) -> None:
         self.application = self.database.session("shop_application")
         self.loader = self.database.session("shop_loader")
+        self.asked: dict[int, tuple] = {}
         self.began_at = self.application.now() - dt.timedelta(hours=1)
 
     def do(self, deed: str, *arguments: Any) -> object:
@@ -167,9 +176,7 @@ class Shop:
             return type(refused).__name__, str(refused)[:LONGEST_MESSAGE], _told(refused)
         except DatabaseError as error:
             name = error.constraint or error.sqlstate
-            if (deed, name) == ("import_invoice", "orders_load_fk"):
-                self._use_up_an_order_number()
-            return "refused by", "a primary key" if name == "PRIMARY" or name.endswith("_pk") else name
+            return RefusedBy("a primary key" if name == "PRIMARY" or name.endswith("_pk") else name)
 
     def _use_up_an_order_number(self) -> None:
         """Keep in step: for an order whose parent is missing, only PostgreSQL has used a number up."""
@@ -183,6 +190,7 @@ class Shop:
 
     def place(self, token: int, lines: tuple, warehouse: int, customer: int | None, country: str) -> object:
         """Place an order, or repeat one."""
+        self.asked.setdefault(token, (lines, warehouse, customer, country))
         placed = orders.place(
             self.application,
             request_token=TOKENS[token],
@@ -193,6 +201,24 @@ class Shop:
         )
         return placed.order_id, placed.line_count, placed.total_amount, placed.is_new
 
+    def ask_again(self, token: int, change: str) -> object:
+        """Ask for what was asked for with this token first, but for one thing."""
+        lines, warehouse, customer, country = self.asked.get(token, (((A, 1),), 2, None, "France"))
+        changed = {
+            "lines": (lines[1:] + lines[:1], warehouse, customer, country),
+            "a line more": ((*lines, (A, 1)), warehouse, customer, country),
+            "a quantity": (
+                tuple((code, quantity + 1) for code, quantity in lines),
+                warehouse,
+                customer,
+                country,
+            ),
+            "warehouse": (lines, 3 - warehouse, customer, country),
+            "customer": (lines, warehouse, None if customer else 1_000_000, country),
+            "country": (lines, warehouse, customer, country.upper()),
+        }
+        return self.place(token, *changed.get(change, (lines, warehouse, customer, country)))
+
     def cancel(self, order_id: int) -> object:
         """Cancel an order, or what is none."""
         return orders.cancel(self.application, order_id)
@@ -201,9 +227,10 @@ class Shop:
         """Purge a smoke test's order."""
         return self.application.call("shop.purge_test_orders", (f'["{TOKENS[token]}"]',))
 
-    def import_invoice(self, number: int, lines: tuple, load: int | None) -> None:
+    def import_invoice(self, number: int, lines: tuple, is_loaded: bool) -> None:
         """Record history, as a load brings it."""
         invoice = str(536365 + number)
+        load = self.loader.rows("SELECT max(load_id) FROM shop.loads")[0][0] if is_loaded else None
         with self.loader.transaction():
             self.loader.rows(
                 "INSERT INTO shop.orders (invoice_number, status, country, ordered_at, load_id)"
@@ -294,7 +321,6 @@ def _told(refused: orders.OrderRefused) -> object:
     return {name: sorted(value) if name == "stock_codes" else value for name, value in vars(refused).items()}
 
 
-A, B, SCARCE = CODES[:3]
 SCRIPT = [
     ("add_customer", "France"),
     ("place", 0, ((B, 2), (A, 3), (B, 1)), 2, None, "France"),
@@ -316,10 +342,10 @@ SCRIPT = [
     ("cancel", 999),
     ("begin_load", 1),
     ("begin_load", 1),
-    ("import_invoice", 0, ((1, 6, 2550), (2, -80995, 1), (1, 6, 2550)), 1),
-    ("import_invoice", 1, ((3, 1, 0),), None),
-    ("import_invoice", 1, ((3, 1, 0),), None),
-    ("import_invoice", 2, ((1, 1, 1), (999, 1, 1)), None),
+    ("import_invoice", 0, ((1, 6, 2550), (2, -80995, 1), (1, 6, 2550)), True),
+    ("import_invoice", 1, ((3, 1, 0),), False),
+    ("import_invoice", 1, ((3, 1, 0),), False),
+    ("import_invoice", 2, ((1, 1, 1), (999, 1, 1)), False),
     ("cancel", 10),
     ("add_line", 10, 4, 2, 7),
     ("add_line", 10, 4, 2, 7),
@@ -333,9 +359,9 @@ SCRIPT = [
     ("delete_load", 1),
     ("change_price", 1, 9_999),
     ("place", 3, ((A, 2),), 2, None, "France"),
-    ("place", 4, ((A, 2),), 2, None, "France"),
+    ("place", 2, ((A, 2),), 2, None, "France"),
     ("forget", 3),
-    ("forget", 5),
+    ("forget", 3),
     ("forget", 0),
     ("add_customer", "Norway"),
 ]
@@ -346,7 +372,8 @@ def compare(both: list[Database], deeds: list[tuple[Any, ...]]) -> dict[str, lis
     shops = [Shop(database) for database in both]
     for deed in deeds:
         here, there = (shop.do(*deed) for shop in shops)
-        assert here == there, deed
+        if not (isinstance(here, RefusedBy) and isinstance(there, RefusedBy)):
+            assert here == there, deed
     here, there = (shop.content() for shop in shops)
     assert here == there
     for database in both:
@@ -358,6 +385,43 @@ def test_the_same_deeds_leave_the_same_rows(both):
     rows = compare(both, SCRIPT)
     assert [len(rows[table]) for table in ("customers", "loads", "rejects")] == [2, 1, 1]
     assert {row[3] for row in rows["orders"]} == {"placed", "invoiced"}
+
+
+REFUSALS = [
+    ("import_invoice", 0, ((1, 1, 1),), False),
+    ("import_invoice", 0, ((1, 1, 1),), False),
+    ("import_invoice", 1, ((999, 1, 1),), False),
+    ("import_invoice", 1, ((1, 0, 1),), False),
+    ("add_line", 1, 1, 1, 1),
+    ("add_line", 77, 1, 1, 1),
+    ("add_line", 1, 0, 1, 1),
+    ("begin_load", 1),
+    ("begin_load", 1),
+    ("import_invoice", 2, (), True),
+    ("delete_load", 1),
+    ("place", 0, ((A, 1),), 2, None, "France"),
+    ("edit_line", 6, 1, 7),
+    ("delete_line", 6, 1),
+    ("delete_order", 6),
+]
+
+
+def test_constraints_and_triggers_refuse_by_the_same_names(both):
+    """Where one alone is in the way."""
+    refused = [[shop.do(*deed) for deed in REFUSALS] for shop in map(Shop, both)]
+    assert refused[0] == refused[1]
+    assert {answer.constraint for answer in refused[0] if isinstance(answer, RefusedBy)} == {
+        "a primary key",
+        "order_lines_order_fk",
+        "order_lines_product_fk",
+        "order_lines_line_number_positive",
+        "order_lines_quantity_not_zero",
+        "orders_invoice_number_unique",
+        "orders_load_fk",
+        "loads_sha256_unique",
+        "stock_movements_order_line_fk",
+        "23001",
+    }
 
 
 quantities = st.sampled_from([1, 1, 2, 3, 3, 999_999, 1_000_001, 0, -1])
@@ -372,6 +436,11 @@ DEEDS = st.one_of(
         st.sampled_from([None, None, 1_000_000, 5]),
         st.sampled_from(["France", "France", "france", ""]),
     ),
+    st.tuples(
+        st.just("ask_again"),
+        st.integers(0, len(TOKENS) - 1),
+        st.sampled_from(["", "", "lines", "a line more", "a quantity", "warehouse", "customer", "country"]),
+    ),
     st.tuples(st.just("cancel"), order_ids),
     st.tuples(st.just("forget"), st.integers(0, len(TOKENS) - 1)),
     st.tuples(
@@ -380,7 +449,7 @@ DEEDS = st.one_of(
         st.lists(
             st.tuples(st.integers(1, 4), st.integers(-3, 3), st.integers(0, 5000)), min_size=0, max_size=5
         ).map(tuple),
-        st.sampled_from([None, 1]),
+        st.booleans(),
     ),
     st.tuples(st.just("begin_load"), st.integers(0, 2)),
     st.tuples(st.just("add_line"), order_ids, st.integers(0, 4), st.integers(1, 4), st.integers(-2, 2)),
