@@ -32,7 +32,7 @@ class Breaking:
     def lose_third_lines(self):
         """An order of three lines is placed with two."""
         if self.shop.engine == "mysql":
-            self.shop.rows("DROP TRIGGER shop.order_lines_before_delete")
+            self.shop.rows("DROP TRIGGER shop.order_lines_of_placed_orders_before_delete")
             self._wrap_place_order(
                 after="DELETE FROM shop.stock_movements WHERE line_number = 3;"
                 " DELETE FROM shop.order_lines WHERE line_number = 3;"
@@ -149,28 +149,33 @@ class Breaking:
 def verify_no_host(monkeypatch, engine):
     """Have the driver verify the authority, but not the name."""
     if engine == "postgresql":
-        connect = psycopg2.connect
-        monkeypatch.setattr(psycopg2, "connect", lambda **how: connect(**how | {"sslmode": "require"}))
-        return
-
-    def lax(context):
-        lax = ssl.create_default_context()
-        lax.check_hostname = False
-        lax.load_verify_locations(cadata="".join(map(ssl.DER_cert_to_PEM_cert, context.get_ca_certs(True))))
-        return lax
-
-    connect_to_mysql = pymysql.connect
-    monkeypatch.setattr(pymysql, "connect", lambda **how: connect_to_mysql(**how | {"ssl": lax(how["ssl"])}))
+        _change_options(monkeypatch, psycopg2, lambda how: {"sslmode": "require"})
+    else:
+        _change_options(monkeypatch, pymysql, lambda how: {"ssl": _for_any_host(how["ssl"])})
 
 
 def trust_anyone(monkeypatch, engine):
     """Have the driver encrypt without looking at the certificate."""
     if engine == "postgresql":
-        connect = psycopg2.connect
-        without = {"sslmode": "require", "sslrootcert": "/nowhere"}
-        monkeypatch.setattr(psycopg2, "connect", lambda **how: connect(**how | without))
+        _change_options(monkeypatch, psycopg2, lambda how: {"sslmode": "require", "sslrootcert": "/nowhere"})
         return
     anyone = ssl.create_default_context()
     anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
-    connect_to_mysql = pymysql.connect
-    monkeypatch.setattr(pymysql, "connect", lambda **how: connect_to_mysql(**how | {"ssl": anyone}))
+    _change_options(monkeypatch, pymysql, lambda how: {"ssl": anyone})
+
+
+def _change_options(monkeypatch, driver, changed):
+    """Change how the driver connects over TLS; the endpoints' own connections here have none."""
+    connect = driver.connect
+
+    def connect_otherwise(**how):
+        return connect(**how | (changed(how) if how.keys() & {"ssl", "sslmode"} else {}))
+
+    monkeypatch.setattr(driver, "connect", connect_otherwise)
+
+
+def _for_any_host(context):
+    lax = ssl.create_default_context()
+    lax.check_hostname = False
+    lax.load_verify_locations(cadata="".join(map(ssl.DER_cert_to_PEM_cert, context.get_ca_certs(True))))
+    return lax
