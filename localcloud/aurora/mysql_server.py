@@ -226,7 +226,7 @@ class MysqlServer:
 
     def connect(self, user: str, *, password: str = "", database: str | None = None) -> Connection[Any]:
         """A connection in autocommit mode by the private door: rdsadmin, IAM accounts, or by password."""
-        return pymysql.connect(
+        return Connection(
             unix_socket=str(self.socket_path),
             user=user,
             password=password,
