@@ -135,6 +135,8 @@ class MysqlSession:
                     pass
         except DatabaseError as error:
             error.detail = _detail(rows)  # an error of MySQL's has no room for it: it comes as a row before
+            if not error.detail:
+                self._roll_back()
             raise
         return rows
 
@@ -196,6 +198,11 @@ class MysqlSession:
 
     def _value(self, statement: str) -> Any:
         return self.rows(statement)[0][0]
+
+    def _roll_back(self) -> None:
+        """End what a procedure left: KILL QUERY, and a lack of memory, pass its handlers by."""
+        with suppress(DatabaseError):  # the session may be lost, and its transaction with it
+            self.rows("ROLLBACK")
 
     def _refuse_open_transaction(self) -> None:
         status: int = getattr(self.connection, "server_status", 0)  # what the server said last

@@ -322,9 +322,9 @@ CREATE DEFINER = shop_owner PROCEDURE shop.refuse_shortage(
 MODIFIES SQL DATA
 BEGIN
     DECLARE shortages json;
-    DECLARE products text;
+    DECLARE products mediumtext;
 
-    -- Aggregates over windows, for those alone keep an order.
+    -- An aggregate over a window, for that alone keeps an order.
     WITH short AS (
         SELECT product.stock_code, line.quantity AS wanted, coalesce(shelf.stock, 0) AS available
         FROM (
@@ -337,18 +337,16 @@ BEGIN
         LEFT JOIN shop.inventory AS shelf
             ON shelf.product_id = line.product_id AND shelf.warehouse_id = warehouse_id
         WHERE coalesce(shelf.stock, 0) < line.quantity
-    ), ordered AS (
-        SELECT
-            row_number() OVER (ORDER BY stock_code) AS place,
-            json_arrayagg(json_object(
-                'stock_code', stock_code, 'wanted', wanted, 'available', available
-            )) OVER (ORDER BY stock_code) AS so_far
-        FROM short
     )
-    SELECT so_far INTO shortages FROM ordered ORDER BY place DESC LIMIT 1;
+    SELECT json_arrayagg(json_object('stock_code', stock_code, 'wanted', wanted, 'available', available)) OVER (
+        ORDER BY stock_code ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+    )
+    INTO shortages
+    FROM short
+    LIMIT 1;
 
     IF shortages IS NOT NULL THEN
-        SELECT group_concat(
+        SELECT /*+ SET_VAR(group_concat_max_len = 4194304) */ group_concat(
             concat(stock_code, ' (wanted ', wanted, ', available ', available, ')')
             ORDER BY place SEPARATOR ', '
         ) INTO products
@@ -367,27 +365,30 @@ CREATE DEFINER = shop_owner PROCEDURE shop.refuse_unknown_products(wanted_lines 
 MODIFIES SQL DATA
 BEGIN
     DECLARE stock_codes json;
-    DECLARE products text;
+    DECLARE products mediumtext;
 
+    -- Codes beyond all that exist are cut, or sorting them could take more memory than a session has.
     WITH unknown AS (
-        SELECT DISTINCT given.stock_code
+        SELECT DISTINCT left(given.stock_code, 1000) AS stock_code
         FROM json_table(wanted_lines, '$[*]' COLUMNS (
-            stock_code text CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.stock_code'
+            stock_code longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.stock_code'
         )) AS given
         LEFT JOIN shop.products AS product ON product.stock_code = given.stock_code
         WHERE product.product_id IS NULL
-    ), ordered AS (
-        SELECT
-            row_number() OVER (ORDER BY stock_code) AS place,
-            json_arrayagg(stock_code) OVER (ORDER BY stock_code) AS so_far
-        FROM unknown
     )
-    SELECT so_far INTO stock_codes FROM ordered ORDER BY place DESC LIMIT 1;
+    SELECT json_arrayagg(stock_code) OVER (
+        ORDER BY stock_code ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+    )
+    INTO stock_codes
+    FROM unknown
+    LIMIT 1;
 
-    SELECT group_concat(stock_code ORDER BY place SEPARATOR ', ') INTO products
+    SELECT /*+ SET_VAR(group_concat_max_len = 4194304) */
+        group_concat(left(stock_code, 200) ORDER BY place SEPARATOR ', ')
+    INTO products
     FROM json_table(stock_codes, '$[*]' COLUMNS (
         place FOR ORDINALITY,
-        stock_code text PATH '$'
+        stock_code longtext PATH '$'
     )) AS unknown;
     CALL shop.refuse('SH002', concat('unknown product: ', products), json_object('stock_codes', stock_codes));
 END//
@@ -411,7 +412,7 @@ CALL shop.refuse('SH003', concat('invalid order: ', problem), json_object('probl
 DROP PROCEDURE IF EXISTS shop.refuse//
 CREATE DEFINER = shop_owner PROCEDURE shop.refuse(
     refusal char(5) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin,
-    message text CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin,
+    message mediumtext CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin,
     detail json
 )
 MODIFIES SQL DATA
