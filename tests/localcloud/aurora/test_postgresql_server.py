@@ -19,7 +19,9 @@ import pytest
 from localcloud.aurora.postgresql_programs import BINARIES_VARIABLE, ProgramFailed, Programs, can_enter
 from localcloud.aurora.postgresql_server import PostgresqlServer
 
-from .conftest import MAJOR, MASTER, PASSWORD
+from .conftest import MASTER, PASSWORD
+
+MAJOR = 16
 
 ROOT = Path(__file__).parents[3]
 

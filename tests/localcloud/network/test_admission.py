@@ -190,7 +190,7 @@ def test_an_endpoint_gives_a_silent_connection_up_too(monkeypatch):
     try:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             here = probe.getsockname()
-        endpoints.listen(*here, tls=None, gate=None, door=lambda *_: False)
+        endpoints.listen(*here, tls=None, gate=None, front=None, door=lambda *_: False)
         began = time.monotonic()
         with socket.create_connection(here, timeout=10) as client:
             client.sendall(bytes([0, 0, 0, 8, 4, 210, 22, 47]))

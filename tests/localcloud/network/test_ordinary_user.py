@@ -7,7 +7,7 @@ from tests.localcloud.server.deploying import Deployed
 from .conftest import PROBE, Cell, function, group, role, vpc
 
 
-def test_a_function_of_an_ordinary_user_is_recognized(ordinary_user):  # noqa: F811
+def test_a_function_of_an_ordinary_user_is_recognized(ordinary_user, dialect):  # noqa: F811
     cloud = LocalCloud.start(ordinary_user)
     try:
         stack = Deployed(cloud, "network")
@@ -18,7 +18,7 @@ def test_a_function_of_an_ordinary_user_is_recognized(ordinary_user):  # noqa: F
             Probe=function(PROBE, subnets=["Subnet1"], groups=["Client"]),
             Outside=function(PROBE, subnets=None, groups=[]),
         )
-        cell = Cell(cloud, ids, {})
+        cell = Cell(cloud, ids, {}, dialect)
         call = {"do": "call", "service": "kms", "operation": "list_keys"}
         assert cell.probe("Outside", **call) == "answered"
         assert f"[local cloud: kms: {ids['Vpc']} has no endpoint" in cell.probe(**call)
