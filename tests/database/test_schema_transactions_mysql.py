@@ -49,19 +49,28 @@ def test_a_procedure_refuses_to_end_the_transaction_of_its_caller(database, proc
     assert database.value("SELECT count(*) FROM shop.orders") == 0
 
 
-def test_an_order_that_waited_too_long_for_its_stock_is_gone_whole(database):
-    """1205 takes back one statement alone: the order and its lines would stay, and their locks with them."""
+@pytest.mark.parametrize(
+    "held",
+    [
+        "UPDATE shop.products SET unit_price = 7 WHERE product_id = 1",  # the order's lines wait for it
+        "UPDATE shop.inventory SET stock = stock - 1 WHERE product_id = 1",
+    ],
+)
+def test_an_order_that_waited_too_long_is_gone_whole(database, held):
+    """1205 takes back one statement alone: the order would stay, and its locks with it."""
     holder, session = database.session("shop_loader"), database.session("shop_application")
     holder.rows("START TRANSACTION")
-    holder.rows("UPDATE shop.inventory SET stock = stock - 1 WHERE product_id = 1")
-    session.rows("SET innodb_lock_wait_timeout = 1")
+    holder.rows(held)
+    session.rows("SET innodb_lock_wait_timeout = 1, @shop_totals_by_load = 7")
+    lines = json.dumps([{"stock_code": A, "quantity": 1}])
     with pytest.raises(DatabaseError) as refused:
-        call(session, [(A, 1)])
+        session.rows("CALL shop.place_order(uuid(), NULL, 'France', 2, %s)", (lines,))
     assert refused.value.code == LOCK_TIMEOUT
-    assert not in_transaction(session.connection)
     holder.rows("ROLLBACK")
+    assert session.rows("SELECT @shop_totals_by_load") == [(7,)]
+    assert not in_transaction(session.connection)
     for table in ("orders", "order_lines"):
-        assert database.value(f"SELECT count(*) FROM shop.{table}") == 0
+        assert session.rows(f"SELECT count(*) FROM shop.{table}") == [(0,)]
 
 
 def test_a_call_that_was_killed_is_gone_whole(database):
