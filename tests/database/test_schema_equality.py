@@ -1,6 +1,7 @@
 """Both engines have the same schema, and the same deeds leave the same rows in it."""
 
 import datetime as dt
+import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,14 @@ import orders
 from aurora.failures import DatabaseError
 from orders import WantedLine
 from tests.database.schema_description import described
-from tests.database.servers import Database, ServerUnderTest, running
+from tests.database.servers import (
+    MASTER,
+    MASTER_PASSWORD,
+    SCHEMAS,
+    Database,
+    ServerUnderTest,
+    running,
+)
 
 KEYS = "a key of InnoDB's holds 768 characters at most; a file's codes have 40 at most, its countries 60"
 LISTED = "one of a fixed list of words"
@@ -123,6 +131,27 @@ def test_the_schema_is_the_same_but_for_what_is_meant(both):
 def test_the_invariants_are_the_same(both):
     postgresql, mysql = (database.rows("SELECT * FROM shop.invariants") for database in both)
     assert postgresql == mysql
+
+
+@pytest.mark.parametrize("at_home", [[], ["shop"]])
+def test_mysql_s_own_client_makes_the_same_schema(servers, both, at_home):
+    """Whatever the schema that its session is in."""
+    by_migrator = described(both[1])
+    life = servers[1].empty_database()
+    database = next(life)
+    database.rows("CREATE DATABASE shop")
+    for path in sorted((SCHEMAS / "mysql").glob("*.sql"), key=lambda path: path.name.replace("V", "A")):
+        server = database.server
+        subprocess.run(
+            [*server.programs.mysql, "--no-defaults", f"-S{server.socket_path}", f"-u{MASTER}", *at_home],
+            input=path.read_bytes(),
+            check=True,
+            env={"MYSQL_PWD": MASTER_PASSWORD},
+            timeout=60,
+        )
+    assert described(database) == by_migrator
+    assert {count for _, count in database.rows("SELECT * FROM shop.invariants")} == {0}
+    life.close()
 
 
 # --- the same deeds, the same rows
