@@ -8,6 +8,7 @@ from rich.console import Console
 
 from bench import connecting, enforcement, loading, local_deploy, migrating, synthesis
 from bench.measuring import Ratio, print_ratios
+from bench.orders import comparison
 
 BENCHMARKS: dict[str, Callable[[Console, int], list[Ratio]]] = {
     "synth": synthesis.measure,
@@ -16,7 +17,10 @@ BENCHMARKS: dict[str, Callable[[Console, int], list[Ratio]]] = {
     "connecting": connecting.measure,
     "migrating": migrating.measure,
     "loading": loading.measure,
+    "orders": comparison.measure,
 }
+SHORT = {"orders": comparison.measure_shortly}
+"""What has a short form: without promises about speed, as CI runs it."""
 
 
 def main() -> int:
@@ -26,12 +30,14 @@ def main() -> int:
         "names", nargs="*", choices=[*BENCHMARKS, []], help="which to run; all without a name"
     )
     parser.add_argument("--runs", type=int, default=3, help="counted runs of each thing (default 3)")
+    parser.add_argument("--short", action="store_true", help="the short form, of what has one")
     options = parser.parse_args()
-    console = Console()
+    benchmarks = {**BENCHMARKS, **(SHORT if options.short else {})}
+    console = Console(width=None if sys.stdout.isatty() else 150)
     ratios: list[Ratio] = []
     for name in options.names or BENCHMARKS:
         console.print(f"{name}:")
-        ratios += BENCHMARKS[name](console, options.runs)
+        ratios += benchmarks[name](console, options.runs)
     return 0 if print_ratios(console, ratios) else 1
 
 

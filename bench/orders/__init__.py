@@ -1,0 +1,1 @@
+"""Orders under load: ours beside pgbench, sysbench and a naive client, on both engines, in one run."""
