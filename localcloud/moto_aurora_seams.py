@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from moto.core.responses import ActionResult
+from moto.rds.exceptions import InvalidDBClusterStateFault
 from moto.rds.models import DBCluster, DBInstanceClustered
 from moto.rds.responses import RDSResponse
 from moto.secretsmanager.models import SecretsManagerBackend
 
+from localcloud.aurora.postgresql_programs import ProgramFailed
 from localcloud.cloud import Cloud
 from localcloud.resources.secret_rotation import rotate_secret
 
@@ -23,21 +26,22 @@ def install(cloud: Cloud) -> None:
     SecretsManagerBackend.rotate_secret = functools.partialmethod(_rotate_secret, cloud)
 
 
-def show_cluster_endpoints(record: Any, writer: str, reader: str) -> None:
-    """Let DescribeDBClusters show these endpoints; moto makes up names."""
+def show_cluster(record: Any, writer: str, reader: str, fail_over: Callable[[str], None]) -> None:
+    """Let DescribeDBClusters show these endpoints, and FailoverDBCluster do it; moto makes up names."""
     record.__class__ = _Cluster
-    record.local_writer, record.local_reader = writer, reader
+    record.local_writer, record.local_reader, record.local_fail_over = writer, reader, fail_over
 
 
-def show_instance_endpoint(record: Any, address: str) -> None:
-    """Let DescribeDBInstances show this endpoint; moto makes up a name."""
+def show_instance(record: Any, address: str, is_writer: Callable[[], bool]) -> None:
+    """Let DescribeDBInstances show this endpoint, and DescribeDBClusters this role as it is now."""
     record.__class__ = _Instance
-    record.local_address = address
+    record.local_address, record.local_is_writer = address, is_writer
 
 
 class _Cluster(DBCluster):  # type: ignore[misc] # moto tells no types
     local_writer: str
     local_reader: str
+    local_fail_over: Callable[[str], None]
 
     @property
     def endpoint(self) -> str:
@@ -47,13 +51,28 @@ class _Cluster(DBCluster):  # type: ignore[misc] # moto tells no types
     def reader_endpoint(self) -> str:
         return self.local_reader
 
+    def failover(self, target_instance: DBInstanceClustered) -> None:
+        try:
+            self.local_fail_over(target_instance.db_instance_identifier)
+        except ProgramFailed as error:
+            raise InvalidDBClusterStateFault(str(error)) from error
+
 
 class _Instance(DBInstanceClustered):  # type: ignore[misc]
     local_address: str
+    local_is_writer: Callable[[], bool]
 
     @property
     def address(self) -> str:
         return self.local_address
+
+    @property
+    def is_cluster_writer(self) -> bool:
+        return self.local_is_writer()
+
+    @is_cluster_writer.setter
+    def is_cluster_writer(self, _recorded: bool) -> None:
+        """moto takes the writer for the first one that it recorded; the servers know better."""
 
 
 def _describe_db_proxy_endpoints(response: Any, cloud: Cloud) -> ActionResult:

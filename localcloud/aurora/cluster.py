@@ -12,6 +12,7 @@ from pathlib import Path
 from localcloud.aurora.database_server import DatabaseServer
 from localcloud.aurora.engines import Engine
 from localcloud.aurora.local_parameters import LocalParameters
+from localcloud.aurora.postgresql_programs import ProgramFailed
 
 _CATCH_UP_SECONDS = 5.0
 
@@ -118,10 +119,44 @@ class Cluster:
             instance = self._instances.pop(name, None)
             if instance is None:
                 return
-            if instance.server is self._primary and self._instances:
-                self._hand_over(min(self.instances, key=lambda one: one.promotion_tier))
+            if instance.server is self._primary and (successor := self.successor()) is not None:
+                self._primary.start()
+                self._hand_over(successor)
             elif instance.server is not self._primary:
                 instance.server.remove()
+
+    def successor(self, name: str | None = None) -> Instance | None:
+        """The reader of this name, or the running one that Aurora would prefer: the lowest promotion tier."""
+        running = [one for one in self.readers if one.server.is_running and name in (None, one.name)]
+        return min(running, key=lambda one: one.promotion_tier, default=None)
+
+    def fail_over(self, name: str | None = None) -> None:
+        """A reader is the writer now, with everything that was committed; the former writer is a reader.
+
+        A writer that died is started once more: as on Aurora, what it committed outlives it. Raises
+        ProgramFailed, with the roles as they were, where no reader can take over.
+        """
+        with self._lock:
+            successor, former = self.successor(name), self.writer
+            if successor is None or former is None:
+                raise ProgramFailed(f"no reader {name or ''} can take over".replace("  ", " "))
+            self._primary.start()
+            self._hand_over(successor)
+            settings = self._local_parameters(former.parameters).settings
+            former.server = self.engine.clone(self._primary, self._next_directory(), settings)
+
+    def recover(self) -> None:
+        """Everything runs again; a dead writer's place is taken by a reader where there is one."""
+        with self._lock:
+            if self.writer is not None and not self._primary.is_running and self.successor() is not None:
+                self.fail_over()
+            for instance in self.instances:
+                instance.server.start()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every instance's server runs."""
+        return all(one.server.is_running for one in self.instances)
 
     def change_parameters(self, parameters: Mapping[str, str]) -> None:
         """The cluster's parameters are these, in force on every instance; restarts where that is needed."""
@@ -164,13 +199,14 @@ class Cluster:
 
     def _hand_over(self, successor: Instance) -> None:
         """This reader becomes the writer with all that was committed; the other readers follow it."""
-        _wait_for(successor.server, self._primary)
-        self._primary.stop()
+        self._primary.retire(successor.server)
         successor.server.promote()
         former, self._primary = self._primary, successor.server
         former.remove()
         for reader in self.readers:
-            reader.server.follow(self._primary)
+            if reader.server is not former:
+                reader.server.start()
+                reader.server.follow(self._primary)
 
     def _configure_all(self) -> None:
         self._primary.configure(self._settings_of(self._primary))

@@ -20,6 +20,10 @@ class Account:
     """The server's own: no endpoint admits it."""
 
 
+CATCH_UP_SECONDS = 30.0
+"""How long a writer that is to stop waits for its successor."""
+
+
 class DatabaseServer(Protocol):
     """A writer or a reader: its process, its directory, its two doors."""
 
@@ -44,6 +48,12 @@ class DatabaseServer(Protocol):
 
     def stop(self) -> None:
         """It runs no longer; its clients are disconnected."""
+
+    def retire(self, successor: DatabaseServer) -> None:
+        """It runs no longer, and this reader has received everything that it ever committed.
+
+        Its directory is of no use any more. Raises ProgramFailed, and goes on, where the reader has not.
+        """
 
     def kill(self) -> None:
         """It ends by SIGKILL."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from localcloud.aurora.endpoint import Endpoint, Endpoints, Gate
 from localcloud.aurora.engines import Engine
 from localcloud.aurora.gates import ClusterGate, TokenCheck
 from localcloud.aurora.iam_tokens import KeyLookup, SigningKey
+from localcloud.aurora.postgresql_programs import ProgramFailed
 from localcloud.aurora.proxy import Proxy, ProxyGate
 from localcloud.authorization import services_acting
 from localcloud.enforcements import Enforcement
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from localcloud.cloud import Cloud
+
+
+WATCH_SECONDS = 0.1
+
+_log = logging.getLogger(__name__)
 
 
 class AuroraService:
@@ -203,6 +210,8 @@ class ManagedCluster:
         self._instances: dict[str, Place] = {}
         service.clusters[identifier] = self
         service.show(identifier, str(cluster))
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch, name=f"watch {identifier}", daemon=True).start()
         try:
             self.open(port)
         except EndpointFailed:
@@ -227,6 +236,11 @@ class ManagedCluster:
     def reader_address(self) -> str:
         """The reader endpoint's host."""
         return self._readers.address
+
+    def is_writer(self, name: str) -> bool:
+        """Whether this instance takes writes now."""
+        writer = self.cluster.writer
+        return writer is not None and writer.name == name
 
     def instance_address(self, name: str) -> str:
         """The instance endpoint's host."""
@@ -262,12 +276,24 @@ class ManagedCluster:
 
     def close(self) -> None:
         """Endpoints, instances and data are gone."""
+        self._ended.set()
         for place in (self._writer, self._readers, *self._instances.values()):
             place.give_up()
         self._instances.clear()
         self.cluster.close()
         self._service.clusters.pop(self.identifier, None)
         self._service.show(self.identifier, None)
+
+    def _watch(self) -> None:
+        """Put back what dies, until the cluster ends: a reader takes a dead writer's place."""
+        while not self._ended.wait(WATCH_SECONDS):
+            if self.cluster.is_whole:
+                continue
+            _log.warning("cluster %s: an instance died", self.identifier)
+            try:
+                self.cluster.recover()
+            except ProgramFailed:
+                _log.exception("cluster %s: not recovered, trying again", self.identifier)
 
     def _open_instance(self, name: str) -> None:
         self._open(self._instances[name], lambda: self.cluster.instance(name))

@@ -24,7 +24,7 @@ from pymysql.connections import Connection
 
 from localcloud.aurora import mysql_aws_plugin
 from localcloud.aurora.child_process import kill_with_children, launch
-from localcloud.aurora.database_server import Account, DatabaseServer
+from localcloud.aurora.database_server import CATCH_UP_SECONDS, Account, DatabaseServer
 from localcloud.aurora.mysql_accounts import MysqlAccounts
 from localcloud.aurora.mysql_packages import Tell, cache_directory, one_at_a_time
 from localcloud.aurora.mysql_programs import MysqlPrograms
@@ -201,6 +201,14 @@ class MysqlServer:
         except subprocess.TimeoutExpired:
             self.kill()
         self._process = None
+
+    def retire(self, successor: DatabaseServer) -> None:
+        """It runs no longer, and this reader has received everything that it ever committed."""
+        self.execute("SET GLOBAL super_read_only = ON")  # returns when what is committing has committed
+        if not successor.catch_up(self, timeout_seconds=CATCH_UP_SECONDS):
+            self.execute("SET GLOBAL read_only = OFF")
+            raise ProgramFailed(f"the reader did not catch up with {self.directory}")
+        self.kill()  # the reader has everything, and an orderly end would take seconds
 
     def kill(self) -> None:
         """The server ends by SIGKILL, as when the power of one machine fails."""

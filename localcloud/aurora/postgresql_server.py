@@ -20,7 +20,7 @@ from psycopg2 import extensions
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from localcloud.aurora.child_process import kill_with_children, launch
-from localcloud.aurora.database_server import Account, DatabaseServer
+from localcloud.aurora.database_server import CATCH_UP_SECONDS, Account, DatabaseServer
 from localcloud.aurora.iam_membership import IamMembership
 from localcloud.aurora.postgresql_configuration import ACCESS_RULES, NOT_DURABLE, SUPERUSER, configuration
 from localcloud.aurora.postgresql_programs import ProgramFailed, Programs
@@ -185,6 +185,15 @@ class PostgresqlServer:
         except subprocess.TimeoutExpired:
             self.kill()
         self._process = None
+
+    def retire(self, successor: DatabaseServer) -> None:
+        """It runs no longer, and this reader has received everything that it ever committed.
+
+        A fast shutdown ends all sessions, and then waits until the readers that stream have the whole log.
+        """
+        if not successor.catch_up(self, timeout_seconds=CATCH_UP_SECONDS):
+            raise ProgramFailed(f"the reader did not catch up with {self.directory}")
+        self.stop("fast")
 
     def remove(self) -> None:
         """The server is stopped without saving anything, and its directory is gone."""

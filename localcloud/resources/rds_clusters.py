@@ -81,7 +81,9 @@ class Cluster(Handler):
         except Exception:
             _forget(request, identifier)
             raise
-        moto_aurora_seams.show_cluster_endpoints(record, managed.writer_address, managed.reader_address)
+        moto_aurora_seams.show_cluster(
+            record, managed.writer_address, managed.reader_address, managed.cluster.fail_over
+        )
         return Provisioned(identifier, _attributes(record, managed), managed)
 
     def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:

@@ -70,8 +70,9 @@ class Instance(Handler):
         except Exception:
             backend(request).delete_db_instance(identifier)
             raise
-        moto_aurora_seams.show_instance_endpoint(record, managed.instance_address(identifier))
-        _tell_roles(request, managed)
+        moto_aurora_seams.show_instance(
+            record, managed.instance_address(identifier), lambda: managed.is_writer(identifier)
+        )
         return Provisioned(identifier, _attributes(record, managed), managed)
 
     def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
@@ -96,7 +97,6 @@ class Instance(Handler):
         managed.remove_instance(current.physical_id)
         with gone_is_deleted():
             backend(request).delete_db_instance(current.physical_id)
-        _tell_roles(request, managed)
 
 
 def _cluster(request: Request) -> ManagedCluster:
@@ -130,15 +130,6 @@ def _start(request: Request, managed: ManagedCluster, identifier: str) -> None:
         managed.add_instance(identifier, parameters, promotion_tier=int(given.get("PromotionTier", 1)))
     except ProgramFailed as error:
         raise ResourceFailed(str(error)) from error
-
-
-def _tell_roles(request: Request, managed: ManagedCluster) -> None:
-    """moto takes the writer for the first one that it recorded; the servers know better."""
-    writer = managed.cluster.writer
-    for instance in managed.cluster.instances:
-        record = backend(request).databases.get(instance.name)
-        if record is not None:
-            record.is_cluster_writer = instance is writer
 
 
 def _attributes(record: Any, managed: ManagedCluster) -> dict[str, str]:
