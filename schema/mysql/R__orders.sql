@@ -105,10 +105,11 @@ BEGIN
                     SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
                     START TRANSACTION;
                 END;
-                DECLARE EXIT HANDLER FOR 1062
+                -- 1452: the customer or the warehouse is missing, which may be noticed before the token
+                DECLARE EXIT HANDLER FOR 1062, 1452
                 BEGIN
                     IF NOT EXISTS (SELECT 1 FROM shop.orders AS known WHERE known.request_token = token) THEN
-                        RESIGNAL; -- another key's
+                        RESIGNAL;
                     END IF;
                     SET is_new = false;
                 END;

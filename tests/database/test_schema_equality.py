@@ -200,22 +200,18 @@ class Shop:
         try:
             return getattr(self, deed)(*arguments)
         except orders.OrderRefused as refused:
-            if "there is no such" in str(refused):
-                self._use_up_an_order_number()
             return type(refused).__name__, str(refused)[:LONGEST_MESSAGE], _told(refused)
         except DatabaseError as error:
             name = error.constraint or error.sqlstate
             return RefusedBy("a primary key" if name == "PRIMARY" or name.endswith("_pk") else name)
 
-    def _use_up_an_order_number(self) -> None:
-        """Keep in step: for an order whose parent is missing, only PostgreSQL has used a number up."""
-        if self.database.engine == "mysql":
-            self.loader.rows("START TRANSACTION")
-            self.loader.rows(
-                "INSERT INTO shop.orders (invoice_number, status, country)"
-                " VALUES ('gone', 'invoiced', 'gone')"
-            )
-            self.loader.rows("ROLLBACK")
+    def next_order_number(self) -> int:
+        """Of PostgreSQL's; MySQL has none to ask for within a transaction."""
+        return int(self.database.value("SELECT last_value + is_called::int FROM shop.orders_order_id_seq"))
+
+    def number_orders_from(self, number: int) -> None:
+        """Keep in step: an order that is refused for its parent uses a number up on PostgreSQL alone."""
+        self.database.rows(f"ALTER TABLE shop.orders AUTO_INCREMENT = {number}")
 
     def place(self, token: int, lines: tuple, warehouse: int, customer: int | None, country: str) -> object:
         """Place an order, or repeat one."""
@@ -397,16 +393,21 @@ SCRIPT = [
 
 
 def compare(both: list[Database], deeds: list[tuple[Any, ...]]) -> dict[str, list[Any]]:
-    """Do the same on both engines, demand the same answers, rows and health, and return the rows."""
+    """Do the same on both engines, demand the same answers, rows and health, and return the rows.
+
+    A line that is added to a placed order by hand leaves it unhealthy: on both engines, by one count.
+    """
     shops = [Shop(database) for database in both]
     for deed in deeds:
         here, there = (shop.do(*deed) for shop in shops)
         if not (isinstance(here, RefusedBy) and isinstance(there, RefusedBy)):
             assert here == there, deed
+        if here == there and isinstance(here, tuple) and here[0] in ("InvalidOrder", "TokenReused"):
+            shops[1].number_orders_from(shops[0].next_order_number())
     here, there = (shop.content() for shop in shops)
     assert here == there
-    for database in both:
-        assert database.rows("SELECT * FROM shop.invariants WHERE violations > 0") == []
+    invariants = "SELECT * FROM shop.invariants"
+    assert both[0].rows(invariants) == both[1].rows(invariants)
     return here
 
 
@@ -414,6 +415,8 @@ def test_the_same_deeds_leave_the_same_rows(both):
     rows = compare(both, SCRIPT)
     assert [len(rows[table]) for table in ("customers", "loads", "rejects")] == [2, 1, 1]
     assert {row[3] for row in rows["orders"]} == {"placed", "invoiced"}
+    for database in both:
+        assert database.rows("SELECT * FROM shop.invariants WHERE violations > 0") == []
 
 
 REFUSALS = [
