@@ -54,6 +54,8 @@ class Measured:
     floor: str
     """The load tool whose figures are the floor."""
     extent: Extent
+    missing: str = ""
+    """Why load tools were not to be had, where they were not."""
     runs: dict[Cell, list[Run]] = field(default_factory=dict)
 
     def rate(self, cell: Cell) -> float | None:
@@ -95,6 +97,7 @@ class Measured:
             self._ratio(Cell(OURS, mix, clients), Cell(FLOOR, mix, clients), limit)
             for mix in MIXES
             for clients in self.extent.counts
+            if Cell(FLOOR, mix, clients) in self.runs
         ]
 
     def _of_naive(self) -> list[Ratio]:
@@ -118,8 +121,10 @@ class Measured:
 
     def _pooled(self) -> list[Ratio]:
         pooled, direct = (Cell(FLOOR, UNIFORM, self.extent.most, way) for way in (POOLED, RECONNECTING))
-        if pooled not in self.runs:
+        if self.engine == "mysql":
             return []
+        if pooled not in self.runs:
+            return [Ratio(f"{POOLED}: not measured: {self.missing}", 0, 1, POOL_LIMIT, at_least=True)]
         return [self._ratio(pooled, direct, POOL_LIMIT)]
 
     def _lag(self) -> list[Ratio]:

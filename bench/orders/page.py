@@ -17,7 +17,7 @@ from bench.measuring import Ratio
 from bench.orders.cells import DIRECT, FLOOR, NAIVE, OURS, PROXY, WATCHED, Cell
 from bench.orders.measured import Measured
 from bench.orders.mix import HOT, MIXES, Mix
-from bench.orders.tables import lag_lines, rows
+from bench.orders.tables import NOT_HERE, lag_lines, rows
 
 COLOURS = {OURS: "#1f6feb", FLOOR: "#8b949e", NAIVE: "#d1742c"}
 PERCENTILES = (0.5, 0.95, 0.99)
@@ -122,10 +122,12 @@ def _engine(measured: Measured) -> str:
         "÷ naive",
         "naive's deadlocks",
     )
+    missing = f"<p class='no'>Without {NOT_HERE[measured.engine]}: {html.escape(measured.missing)}</p>"
     lags = "".join(f"<p>{html.escape(line)}.</p>" for line in lag_lines(measured))
     return (
         f"<h2>{html.escape(measured.engine)} {html.escape(measured.version)}</h2>"
-        "<h3>Throughput</h3>" + _picture(_throughput(measured), "orders a second by clients")
+        + (missing if measured.missing else "")
+        + "<h3>Throughput</h3>" + _picture(_throughput(measured), "orders a second by clients")
         + "<h3>Latency</h3>" + _picture(_latencies(measured), "percentiles of latency")
         + "<h3>Lag of the reader</h3>" + lags + _picture(_lags(measured), "lag of the reader over time")
         + "<h3>All figures</h3><p class='note'>Orders a second, medians; in brackets p50 / p99 in ms.</p>"
@@ -175,6 +177,8 @@ def _latencies(measured: Measured) -> Figure:
     for axes, (mix, clients) in zip(all_axes, places, strict=True):
         for number, client in enumerate((FLOOR, OURS, NAIVE)):
             cell = Cell(client, mix, clients)
+            if cell not in measured.runs:
+                continue
             axes.bar(
                 [place + (number - 1) * 0.27 for place in range(len(PERCENTILES))],
                 [measured.milliseconds(cell, share) for share in PERCENTILES],

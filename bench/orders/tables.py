@@ -11,6 +11,7 @@ from bench.orders.cells import FLOOR, NAIVE, OURS, WATCHED, Cell
 from bench.orders.measured import Measured
 from bench.orders.mix import Mix
 
+NOT_HERE = {"postgresql": "pgbouncer", "mysql": "sysbench"}
 CLIENTS = (OURS, FLOOR, NAIVE)
 
 
@@ -26,6 +27,8 @@ def print_tables(console: Console, all_measured: Sequence[Measured]) -> None:
         for row in rows(measured):
             table.add_row(*row)
         console.print(table)
+        if measured.missing:
+            console.print(f"  [red]without {NOT_HERE[measured.engine]}: {measured.missing}[/red]")
         for line in lag_lines(measured):
             console.print(f"  {line}", highlight=False)
 

@@ -85,6 +85,7 @@ class PostgresqlSession:
     def __init__(self, connection: extensions.connection) -> None:
         self.connection = connection
         connection.autocommit = True
+        self._calls: dict[tuple[str, int], str] = {}
 
     @property
     def host(self) -> str:
@@ -110,10 +111,7 @@ class PostgresqlSession:
     def call(self, routine: str, arguments: Sequence[object] = ()) -> list[Row]:
         """Select from a function; it runs in the transaction of its statement."""
         self._refuse_open_transaction()
-        schema, name = routine.split(".")
-        statement = sql.SQL("SELECT * FROM {}({})").format(
-            sql.Identifier(schema, name), sql.SQL(", ").join(sql.Placeholder() for _ in arguments)
-        )
+        statement = self._calls.get((routine, len(arguments))) or self._compose(routine, len(arguments))
         # as literals without a type, which the routine's parameters give them, or say that it does not fit
         texts = [argument if argument is None else str(argument) for argument in arguments]
         with _errors_told(), self.connection.cursor() as cursor:
@@ -170,6 +168,14 @@ class PostgresqlSession:
     def close(self) -> None:
         """Tell the server, if it is there."""
         self.connection.close()
+
+    def _compose(self, routine: str, arguments: int) -> str:
+        """Compose the call once per session: it takes as long as a third of the driver's own work."""
+        schema, name = routine.split(".")
+        placeholders = sql.SQL(", ").join(sql.Placeholder() for _ in range(arguments))
+        call = sql.SQL("SELECT * FROM {}({})").format(sql.Identifier(schema, name), placeholders)
+        statement = self._calls[routine, arguments] = call.as_string(self.connection)
+        return statement
 
     def _value(self, statement: str) -> Any:
         return self.rows(statement)[0][0]
