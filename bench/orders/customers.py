@@ -17,11 +17,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
+from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Barrier
 from typing import Any
 from uuid import UUID, uuid4
 
-from acid.stage import WAREHOUSE_ID
+from acid.load import WAREHOUSE_ID
 from aurora.deadline import Deadline
 from aurora.session import Session
 from bench.measuring import PYTHON
@@ -34,6 +35,7 @@ from orders import OrderClient, WantedLine
 
 PATIENCE_SECONDS = 60.0
 LOOKING_SECONDS = 0.0002
+SECONDS_TO_WAKE_UP = 0.1
 _fork = multiprocessing.get_context("fork")
 Report = Callable[[Exception], None]
 Place = Callable[[UUID, Sequence[WantedLine]], bool]
@@ -122,11 +124,16 @@ def main() -> None:
     """Fork the customers, let them begin together, and add up what they tell."""
     task = _of_json(json.load(sys.stdin))
     gc.freeze()  # what is imported stays shared
-    barrier = _fork.Barrier(task.clients)
+    beginning = _fork.Value("d", 0.0)
+
+    def begin() -> None:
+        beginning.value = time.perf_counter() + SECONDS_TO_WAKE_UP  # one clock for all processes
+
+    barrier = _fork.Barrier(task.clients, begin)
     pipes = []
     for number in range(task.clients):
         receiving, sending = _fork.Pipe(duplex=False)
-        _fork.Process(target=_customer, args=(task, number, barrier, sending), daemon=True).start()
+        _fork.Process(target=_customer, args=(task, number, barrier, beginning, sending), daemon=True).start()
         sending.close()
         pipes.append(receiving)
     total = Ordered()
@@ -135,15 +142,18 @@ def main() -> None:
     json.dump(asdict(total), sys.stdout)
 
 
-def _customer(task: Task, number: int, barrier: Barrier, result: Connection) -> None:
+def _customer(
+    task: Task, number: int, barrier: Barrier, beginning: Synchronized[float], result: Connection
+) -> None:
     ordered = Ordered()
     until = 0.0
     place = _CLIENTS[task.client](task, partial(_count_retry, ordered), lambda: time.perf_counter() > until)
     looks = _looking(task.reader, ordered) if task.reader and number == 0 else None
     baskets = task.mix.baskets(number)
     barrier.wait(PATIENCE_SECONDS)
-    began = time.perf_counter()
+    began = beginning.value
     until = began + task.seconds
+    time.sleep(max(0.0, began - time.perf_counter()))
     while (asked := time.perf_counter()) < until:
         token = uuid4()
         if not place(token, baskets.draw()):

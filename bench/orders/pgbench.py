@@ -7,7 +7,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from acid.stage import APPLICATION, DATABASE, WAREHOUSE_ID
+from acid.load import WAREHOUSE_ID
+from acid.stage import APPLICATION, DATABASE
 from bench.orders.mix import MOST_LINES, MOST_PIECES, Mix
 from bench.orders.outcome import Outcome
 from bench.orders.shop import FIRST_PRODUCT, PRODUCTS

@@ -56,14 +56,17 @@ class Relay:
         self._seconds = seconds
         self._events = select.epoll()
         self._events.register(listener, select.EPOLLIN)
+        self._events.register(sys.stdin, select.EPOLLIN)
         self._opposite: dict[int, tuple[socket.socket, socket.socket]] = {}
         self._late: deque[tuple[float, socket.socket, bytes]] = deque()
 
     def run(self) -> None:
-        """Never return."""
+        """Return when standard input ends."""
         while True:
             select.select([self._events], [], [], self._until_due())
             for descriptor, _ in self._events.poll(0):
+                if descriptor == sys.stdin.fileno():  # whoever started it is gone
+                    return
                 if descriptor == self._listener.fileno():
                     self._accept()
                 else:
@@ -103,7 +106,7 @@ class Relay:
 
 
 def main(path: str, target: str, seconds: str) -> None:
-    """Listen, say so, and pass on until killed."""
+    """Listen, say so, and pass on for as long as standard input is open."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen(BACKLOG)

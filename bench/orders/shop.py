@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from acid.load import WAREHOUSE_ID
 from acid.replication import position_of, wait_for
-from acid.stage import SUPERUSER, WAREHOUSE_ID, Stage, open_stage
+from acid.stage import SUPERUSER, Stage, open_stage
 from aurora.session import Session
 from bench.orders.ways_in import Socket
+from localcloud.aurora import mysql_server, postgresql_configuration
 
 PRODUCTS = 1_000
 FIRST_PRODUCT = 10_000
@@ -29,6 +31,12 @@ _EMPTY = {
 _SETTLE = {
     "postgresql": ("VACUUM ANALYZE shop.inventory", "ANALYZE shop.products", "CHECKPOINT"),
     "mysql": ("ANALYZE TABLE shop.inventory, shop.products",),
+}
+# A reader of Aurora's reads the writer's volume and keeps no log: this one shows what it received without
+# waiting for a disk. The writer does wait.
+_OF_READER = {
+    "postgresql": {"max_connections": "300", **postgresql_configuration.NOT_DURABLE},
+    "mysql": {"log_bin_trust_function_creators": "1", **mysql_server.NOT_DURABLE},
 }
 _DEADLOCKS = {
     "postgresql": "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()",
@@ -137,4 +145,5 @@ class Shop:
 def open_shop(engine: str) -> Iterator[Shop]:
     """Start it; all of it ends with the block."""
     with open_stage(engine, products=0) as stage:
+        stage.reader.configure(_OF_READER[engine])
         yield Shop(stage)

@@ -7,7 +7,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from acid.stage import WAREHOUSE_ID
+from acid.load import WAREHOUSE_ID
 from bench.orders.debian_programs import LoadPrograms
 from bench.orders.mix import MOST_LINES, MOST_PIECES, Mix
 from bench.orders.outcome import Outcome
