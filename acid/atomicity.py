@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from acid.consistency import violations
+from acid.load import WAREHOUSE_ID
 from acid.network import Network
-from acid.stage import APPLICATION, SUPERUSER, WAREHOUSE_ID, Stage
+from acid.stage import APPLICATION, SUPERUSER, Stage
 from aurora.deadline import Deadline
 from aurora.failures import DatabaseError
 from aurora.session import Session

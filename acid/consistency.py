@@ -6,8 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from uuid import UUID
 
-from acid.load import Promises
-from acid.stage import SUPERUSER, Stage
+from acid.load import Promises, Shop
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,9 @@ class Kept:
         return not (self.lost or self.altered or self.duplicated or self.violations)
 
 
-def kept(stage: Stage, promises: Promises, *, since_order_id: int = 0) -> Kept:
+def kept(shop: Shop, promises: Promises, *, since_order_id: int = 0) -> Kept:
     """Compare what customers were told with what the writer holds, of the orders behind this one."""
-    with closing(stage.session(SUPERUSER)) as session:
+    with closing(shop.observer()) as session:
         found = session.rows(
             "SELECT request_token, order_id, line_count, total_amount FROM shop.orders"
             " WHERE request_token IS NOT NULL AND order_id > %s",
@@ -56,16 +55,17 @@ def kept(stage: Stage, promises: Promises, *, since_order_id: int = 0) -> Kept:
     )
 
 
-def violations(stage: Stage) -> list[tuple[str, int]]:
+def violations(shop: Shop) -> list[tuple[str, int]]:
     """Return every invariant with the number of its violations."""
-    with closing(stage.session(SUPERUSER)) as session:
+    with closing(shop.observer()) as session:
         found = session.rows("SELECT invariant, violations FROM shop.invariants")
         return [(name, int(count)) for name, count in found]
 
 
-def last_order_id(stage: Stage) -> int:
+def last_order_id(shop: Shop) -> int:
     """Return the last order's id, 0 where there is none."""
-    return int(stage.rows("SELECT coalesce(max(order_id), 0) FROM shop.orders")[0][0])
+    with closing(shop.observer()) as session:
+        return int(session.rows("SELECT coalesce(max(order_id), 0) FROM shop.orders")[0][0])
 
 
 def _token(stored: str | bytes) -> UUID:

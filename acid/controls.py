@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 
 from acid.atomicity import cut_when
 from acid.consistency import kept, last_order_id
-from acid.load import customers
-from acid.stage import SUPERUSER, WAREHOUSE_ID, Stage
+from acid.load import WAREHOUSE_ID, customers
+from acid.stage import SUPERUSER, Stage
 from aurora.failures import DatabaseError
 from aurora.session import Row, Session
 from orders import WantedLine, transactions

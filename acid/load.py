@@ -5,19 +5,36 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Protocol
 from uuid import UUID, uuid4
 
-from acid.stage import WAREHOUSE_ID, Stage
 from aurora.deadline import Deadline
-from orders import OrderRefused, OutcomeUnknown, PlacedOrder, WantedLine
+from aurora.session import Session
+from orders import OrderClient, OrderRefused, OutcomeUnknown, PlacedOrder, WantedLine
+
+WAREHOUSE_ID = 1
 
 PATIENCE_SECONDS = 60.0
 MOST_LINES = 5
+
+
+class Shop(Protocol):
+    """What customers order from, and what they are compared with."""
+
+    @property
+    def products(self) -> Sequence[str]:
+        """Stock codes that are in stock in the warehouse."""
+
+    def client(self, report: Callable[[Exception], None] = ...) -> OrderClient:
+        """Return an order client of the application's, on the writer."""
+
+    def observer(self) -> Session:
+        """Return a session on the writer that may read all orders and the invariants."""
 
 
 @dataclass
@@ -29,6 +46,8 @@ class Promises:
     refused: int = 0
     unknown: int = 0
     tried_again: int = 0
+    gave_up: list[Exception] = field(default_factory=list)
+    """Errors with which a customer went away: none is expected."""
     seconds: float = 0.0
     acknowledged_at: list[float] = field(default_factory=list)
     """Seconds from the beginning to each acknowledgement."""
@@ -40,15 +59,15 @@ class Promises:
 
 
 @contextmanager
-def customers(stage: Stage, count: int, *, products: Sequence[str] | None = None) -> Iterator[Promises]:
+def customers(shop: Shop, count: int, *, products: Sequence[str] | None = None) -> Iterator[Promises]:
     """Have so many customers order while the block runs; their promises are complete behind it."""
     promises, stop, lock = Promises(), threading.Event(), threading.Lock()
 
     def customer(number: int) -> None:
         choice = random.Random(number)  # noqa: S311 - the same baskets in every run
-        with closing(stage.client(report=lambda _error: _count_retry(promises, lock))) as client:
+        with closing(shop.client(report=lambda _error: _count_retry(promises, lock))) as client:
             while not stop.is_set():
-                lines = basket(choice, products or stage.products)
+                lines = basket(choice, products or shop.products)
                 token = uuid4()
                 with lock:
                     promises.asked.add(token)
@@ -64,6 +83,9 @@ def customers(stage: Stage, count: int, *, products: Sequence[str] | None = None
                     promises.refused += 1
                 except OutcomeUnknown:
                     promises.unknown += 1
+                except Exception as error:
+                    promises.gave_up.append(error)
+                    raise
                 else:
                     with lock:
                         promises.acknowledged[token] = placed

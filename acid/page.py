@@ -10,6 +10,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from acid.failover import CUSTOMERS
 from acid.isolation import as_table
 from acid.schedules import ANOMALIES, SCHEDULES
 from acid.showing import HOT_ROW_CUSTOMERS, Shown
@@ -55,6 +56,7 @@ def _engine(shown: Shown) -> str:
             _isolation(shown),
             _durability(shown),
             _replication(shown),
+            _failover(shown),
             _controls(shown),
         )
     )
@@ -142,7 +144,7 @@ def _durability(shown: Shown) -> str:
         f" {killed.kept.duplicated} twice, {killed.kept.altered} altered. The next order was acknowledged"
         f" {percentile(outages, 0.5) * 1000:,.0f} ms after a kill (median), at most"
         f" {percentile(outages, 1.0) * 1000:,.0f} ms.</p>"
-        + _picture(_orders_over_time(killed.promises.acknowledged_at, killed.killed_at))
+        + _picture(_orders_over_time(killed.promises.acknowledged_at, killed.killed_at, "SIGKILL"))
     )
 
 
@@ -158,6 +160,32 @@ def _replication(shown: Shown) -> str:
         f"<p>{read_back.orders} orders read back on the reader, each after waiting for its position:"
         f" {read_back.stale} stale; waited {percentile(waited, 0.5):.1f} ms (median),"
         f" {percentile(waited, 0.99):.1f} ms (99th percentile).</p>" + _picture(_waits(waited))
+    )
+
+
+def _failover(shown: Shown) -> str:
+    rows = (
+        (
+            found.kind,
+            f"{found.kept.acknowledged:,}",
+            found.kept.lost,
+            found.kept.altered,
+            found.kept.duplicated,
+            f"{found.pause_seconds * 1000:,.0f} ms",
+            _mark(found.whole),
+        )
+        for found in shown.failovers
+    )
+    heads = ("failover", "acknowledged", "lost", "altered", "twice", "longest pause", "")
+    return (
+        f"<h3>Failover</h3><p>{CUSTOMERS} customers order through the proxy of the deployed cluster, by tokens,"
+        " while a reader becomes the writer: because it was asked for, and because the writer's process was"
+        " killed.</p>"
+        + _html_table(heads, rows)
+        + "".join(
+            _picture(_orders_over_time(found.promises.acknowledged_at, [found.at_seconds], found.kind))
+            for found in shown.failovers
+        )
     )
 
 
@@ -179,15 +207,15 @@ def _mark(right: bool) -> str:
     return "<span class='yes'>✓</span>" if right else "<span class='no'>WRONG</span>"
 
 
-def _orders_over_time(acknowledged_at: Sequence[float], killed_at: Sequence[float]) -> Figure:
+def _orders_over_time(acknowledged_at: Sequence[float], marks: Sequence[float], what: str) -> Figure:
     figure = Figure(figsize=(10, 3), layout="constrained")
     axes = figure.subplots()
     last = max(acknowledged_at, default=0.0)
     edges = [number * BUCKET_SECONDS for number in range(int(last / BUCKET_SECONDS) + 2)]
     weights = [1 / BUCKET_SECONDS] * len(acknowledged_at)
     axes.hist(acknowledged_at, bins=edges, weights=weights, histtype="stepfilled", color="#7cb7ea")
-    for number, at in enumerate(killed_at):
-        axes.axvline(at, color="#b42318", linewidth=1, label="SIGKILL" if number == 0 else None)
+    for number, at in enumerate(marks):
+        axes.axvline(at, color="#b42318", linewidth=1, label=what if number == 0 else None)
     axes.set(xlabel="seconds", ylabel="orders a second", xlim=(0, last))
     axes.legend(loc="upper right")
     return figure

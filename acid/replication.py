@@ -9,8 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from uuid import uuid4
 
-from acid.load import basket
-from acid.stage import SUPERUSER, WAREHOUSE_ID, Stage
+from acid.load import WAREHOUSE_ID, basket
+from acid.stage import SUPERUSER, Stage
 from aurora.session import Row, Session
 from orders import transactions
 

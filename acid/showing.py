@@ -7,15 +7,16 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from acid import atomicity, controls, durability, isolation, replication
+from acid import atomicity, controls, durability, failover, isolation, replication
 from acid.atomicity import Finding as Interrupted
 from acid.consistency import Kept, kept, last_order_id, violations
 from acid.controls import Failing
 from acid.durability import Killed
+from acid.failover import FailedOver
 from acid.isolation import Finding as Anomaly
-from acid.load import customers
+from acid.load import WAREHOUSE_ID, customers
 from acid.replication import Compared, ReadBack
-from acid.stage import SUPERUSER, WAREHOUSE_ID, Stage, open_stage
+from acid.stage import SUPERUSER, Stage, open_stage
 from aurora.session import Session
 
 Report = Callable[[str], None]
@@ -36,10 +37,28 @@ class Extent:
     """Pieces of the one product that all customers want."""
     read_backs: int
     lazy_seconds: float
+    failover_orders: int
+    """Acknowledged before each failover, and after it."""
 
 
-WHOLE = Extent(interruptions=20, kills=20, orders=20_000, hot_stock=3_000, read_backs=500, lazy_seconds=5.0)
-SHORT = Extent(interruptions=2, kills=3, orders=1_500, hot_stock=300, read_backs=100, lazy_seconds=2.0)
+WHOLE = Extent(
+    interruptions=20,
+    kills=20,
+    orders=20_000,
+    hot_stock=3_000,
+    read_backs=500,
+    lazy_seconds=5.0,
+    failover_orders=1_000,
+)
+SHORT = Extent(
+    interruptions=2,
+    kills=3,
+    orders=1_500,
+    hot_stock=300,
+    read_backs=100,
+    lazy_seconds=2.0,
+    failover_orders=100,
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +91,7 @@ class Shown:
     """Of the orders on the hot row."""
     replication: list[Compared] = field(default_factory=list)
     read_back: ReadBack | None = None
+    failovers: list[FailedOver] = field(default_factory=list)
     controls: list[Failing] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -91,6 +111,7 @@ class Shown:
             ),
             *(f"replication: {found}" for found in self.replication if found.different),
             *([f"replication: {self.read_back}"] if self.read_back and self.read_back.stale else []),
+            *(f"failover: {found.kind}: {found.kept}" for found in self.failovers if not found.whole),
             *(
                 f"control: {name}: none of its counts is above zero"
                 for name in {control.control for control in self.controls}
@@ -123,6 +144,7 @@ def show(engine: str, extent: Extent, report: Report) -> Shown:
         shown.read_back = replication.read_your_writes(stage, orders=extent.read_backs, waiting=True)
         report("controls")
         shown.controls = _controls(stage, extent)
+    shown.failovers = failover.findings(engine, orders=extent.failover_orders, report=report)
     shown.seconds = time.monotonic() - began
     return shown
 

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg2
 import pymysql
 
+from acid.load import WAREHOUSE_ID
 from acid.network import Network
 from apply_schema.migration_files import read_files
 from apply_schema.migrations import apply
@@ -36,7 +37,6 @@ MASTER, SUPERUSER, APPLICATION = "shop_admin", "rdsadmin", "shop_application"
 _MASTER_PASSWORD = "of a server that lives for minutes"  # noqa: S105
 _MYSQL_PARAMETERS = {"log_bin_trust_function_creators": "1"}
 
-WAREHOUSE_ID = 1
 _LONGEST_AFTERLIFE_SECONDS = 10.0
 Server = Any  # PostgresqlServer or MysqlServer: both give start, kill, execute, catch_up
 
@@ -70,6 +70,10 @@ class Stage:
     def client(self, report: Callable[[Exception], None] = lambda error: None) -> OrderClient:
         """Return an order client of the application's, on the writer."""
         return OrderClient(self.connect, report=report)
+
+    def observer(self) -> Session:
+        """Return the superuser's session on the writer."""
+        return self.session(SUPERUSER)
 
     @contextmanager
     def network(self) -> Iterator[tuple[Network, Path]]:

@@ -20,6 +20,7 @@ def print_report(console: Console, shown: Shown) -> None:
         _isolation(shown),
         _durability(shown),
         _replication(shown),
+        _failover(shown),
         _controls(shown),
     ):
         console.print(table)
@@ -105,6 +106,16 @@ def _replication(shown: Shown) -> Table:
             f" 99th percentile {percentile(waited, 0.99):.1f} ms"
         )
         table.caption_justify = "left"
+    return table
+
+
+def _failover(shown: Shown) -> Table:
+    columns = ("ordering through the proxy", "acknowledged", "lost", "altered", "twice", "pause", "")
+    table = _table("Failover: a reader becomes the writer under load", *columns)
+    for found in shown.failovers:
+        kept = found.kept
+        counts = (f"{kept.acknowledged:,}", str(kept.lost), str(kept.altered), str(kept.duplicated))
+        table.add_row(found.kind, *counts, f"{found.pause_seconds * 1000:,.0f} ms", _verdict(found.whole))
     return table
 
 

@@ -201,7 +201,7 @@ _KINDS: tuple[tuple[type[ConnectionFailed], str], ...] = (
     ),
     (
         Unavailable,
-        r"starting up|shutting down|recovery mode|not yet accepting|consistent recovery state"
+        r"starting up|shutting down|recovery mode|not (yet )?accepting|consistent recovery state"
         r"|too many clients|too many connections|connection slots are reserved"
         r"|terminating connection|[Tt]imed-out waiting to acquire|temporary failure in name resolution",
     ),

@@ -11,6 +11,7 @@ from acid.atomicity import Finding as Interrupted
 from acid.consistency import Kept
 from acid.controls import Failing
 from acid.durability import Killed
+from acid.failover import FailedOver, longest_pause
 from acid.isolation import Finding as Anomaly
 from acid.load import Promises
 from acid.page import write_page
@@ -31,6 +32,7 @@ AS_IT_SHOULD_BE = Shown(
     kept=KEPT,
     replication=[Compared("orders", 9, 0)],
     read_back=ReadBack(5, 0, (1.0, 2.0)),
+    failovers=[FailedOver("planned", KEPT, Promises(acknowledged_at=[0.1, 0.4]), 0.2, 0.3)],
     controls=[Failing("shared", "lost", 0, 9), Failing("shared", "in part", 2, 9)],
 )
 WRONG = {
@@ -47,6 +49,9 @@ WRONG = {
     "an invariant is violated": {"violations": [("stock is never negative", 1)]},
     "the reader differs": {"replication": [Compared("orders", 9, 1)]},
     "an order is not on the reader": {"read_back": ReadBack(5, 1)},
+    "a failover loses an order": {
+        "failovers": [FailedOver("planned", replace(KEPT, lost=1), Promises(), 0.2, 0.3)]
+    },
     "a control did not fail": {"controls": [Failing("shared", "lost", 0, 9)]},
 }
 
@@ -59,6 +64,8 @@ def test_everything_is_as_it_should_be_and_every_control_fails(engine):
     assert len(shown.durability.outages_seconds) == SHORT.kills
     assert shown.durability.kept.acknowledged >= SHORT.orders
     assert len(shown.isolation) == 40
+    assert [found.kind for found in shown.failovers] == ["planned", "the writer dies"]
+    assert all(found.kept.acknowledged >= 2 * SHORT.failover_orders for found in shown.failovers)
     assert {control.control for control in shown.controls if control.failed} == {
         "a retry without a token",
         "one connection for all customers",
@@ -80,4 +87,9 @@ def test_the_page_opens_without_a_network(tmp_path):
     page = write_page(tmp_path, [AS_IT_SHOULD_BE]).read_text(encoding="utf-8")
     assert re.findall(r"<(?:script|link|iframe)", page) == []
     assert all(source.startswith("data:image/png;base64,") for source in re.findall(r"src='([^']+)", page))
-    assert page.count("<img") == 2
+    assert page.count("<img") == 3
+
+
+def test_the_longest_pause_is_between_two_acknowledgements():
+    assert longest_pause([0.1, 0.9, 0.2, 1.0]) == pytest.approx(0.7)
+    assert longest_pause([0.1]) == 0

@@ -34,6 +34,7 @@ POSTGRESQL_SAYS = [
     ("FATAL:  the database system is in recovery mode", Unavailable),
     ("FATAL:  the database system is shutting down", Unavailable),
     ("FATAL:  the database system is not yet accepting connections", Unavailable),
+    ("FATAL:  the database system is not accepting connections", Unavailable),
     ("FATAL:  sorry, too many clients already", Unavailable),
     ("FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute", Unavailable),
     ("FATAL:  Timed-out waiting to acquire database connection", Unavailable),
