@@ -179,7 +179,7 @@ def _failover(shown: Shown) -> str:
     heads = ("failover", "acknowledged", "lost", "altered", "twice", "longest pause", "")
     return (
         f"<h3>Failover</h3><p>{CUSTOMERS} customers order through the proxy of the deployed cluster while a"
-        " reader becomes the writer: because it was asked for, and because the writer's process was killed.</p>"
+        " reader becomes the writer: as asked for, and because the writer's process was killed.</p>"
         + _html_table(heads, rows)
         + "".join(
             _picture(_orders_over_time(found.promises.acknowledged_at, [found.at_seconds], found.kind))
