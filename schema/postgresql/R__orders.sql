@@ -50,6 +50,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
     wanted shop.wanted_line[];
+    totals_known text;
 BEGIN
     IF request_token IS NULL OR warehouse_id IS NULL OR coalesce(country, '') = '' THEN
         PERFORM shop.refuse_order('an order needs a request token, a warehouse and a country');
@@ -73,9 +74,11 @@ BEGIN
         RETURN;
     END IF;
 
+    totals_known := set_config('shop.totals_known', 'yes', true); -- the order has its count and total already
     INSERT INTO shop.order_lines (order_id, line_number, product_id, quantity, unit_price)
     SELECT place_order.order_id, line.line_number, line.product_id, line.quantity, line.unit_price
     FROM unnest(wanted) AS line;
+    totals_known := set_config('shop.totals_known', '', true);
 
     PERFORM shop.take_stock(place_order.warehouse_id, wanted);
 

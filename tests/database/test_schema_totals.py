@@ -2,6 +2,7 @@
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 
@@ -95,3 +96,35 @@ def test_lines_whose_goods_have_moved_stand_still(database, statement, cancelled
         database.session("shop_loader").rows(statement)
     assert refused.value.sqlstate == RESTRICT_VIOLATION
     assert orders.read(session, placed.order_id) == before
+
+
+ANOTHER = (
+    "INSERT INTO shop.orders (order_id, invoice_number, status, country)"
+    " VALUES (9001, '536367', 'invoiced', 'France')"
+)
+TOTAL_OF_ANOTHER = "SELECT total_amount FROM shop.orders WHERE order_id = 9001"
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_lines_count_again_once_an_order_is_placed_or_refused(database, refused):
+    """The order writes its own totals; what its session writes then is counted as ever."""
+    session = database.session("rdsadmin")
+    session.rows(ANOTHER)
+    lines = [WantedLine("SMOKE-TEST-A", 2_000_000_000 if refused else 1)]
+    with pytest.raises(orders.OutOfStock) if refused else nullcontext():
+        orders.place(session, request_token=uuid.uuid4(), warehouse_id=2, country="France", lines=lines)
+    session.rows(LINE + "(9001, 1, 1, 2, 1.000)")
+    assert str(database.value(TOTAL_OF_ANOTHER)) == "2.000"
+
+
+@pytest.mark.engine("postgresql")
+def test_lines_count_again_in_the_transaction_that_placed_an_order(database):
+    session = database.session("rdsadmin")
+    with session.transaction():
+        session.rows(ANOTHER)
+        session.rows(
+            "SELECT * FROM shop.place_order(gen_random_uuid(), NULL, 'France', 2,"
+            """ '[{"stock_code": "SMOKE-TEST-A", "quantity": 1}]')"""
+        )
+        session.rows(LINE + "(9001, 1, 1, 2, 1.000)")
+    assert str(database.value(TOTAL_OF_ANOTHER)) == "2.000"
