@@ -36,6 +36,8 @@ DATABASE = "shop"
 MASTER, SUPERUSER, APPLICATION = "shop_admin", "rdsadmin", "shop_application"
 _MASTER_PASSWORD = "of a server that lives for minutes"  # noqa: S105
 _MYSQL_PARAMETERS = {"log_bin_trust_function_creators": "1"}
+# Room for what a control leaves unwritten: a page that has to go would have its log written first.
+_POSTGRESQL_PARAMETERS = {"max_connections": "300", "shared_buffers": "128MB", "wal_buffers": "16MB"}
 
 _LONGEST_AFTERLIFE_SECONDS = 10.0
 Server = Any  # PostgresqlServer or MysqlServer: both give start, kill, execute, catch_up
@@ -152,7 +154,7 @@ def _postgresql_writer(directory: Path) -> PostgresqlServer:
         master_user=MASTER,
         master_password=_MASTER_PASSWORD,
         database=DATABASE,
-        parameters={"max_connections": "300"},
+        parameters=_POSTGRESQL_PARAMETERS,
         durable=True,
     )
     return server
