@@ -73,7 +73,8 @@ def of_the_first_round(extent: Extent) -> Iterator[Cell]:
     for mix in MIXES:
         for clients in extent.counts_once:
             for client in (FLOOR, OURS, NAIVE):
-                yield Cell(client, mix, clients)
+                if (client, mix) != (NAIVE, HOT) or clients <= extent.most:  # it deadlocks for a minute more
+                    yield Cell(client, mix, clients)
     for clients in sorted((*extent.counts, *extent.counts_once)):
         yield Cell(OURS, UNIFORM, clients, PROXY)
     if extent.counts_once:
