@@ -576,6 +576,24 @@ def test_a_wrong_password_is_told_and_not_repeated(empty_database, tmp_path) -> 
     assert "canary-1" not in done.stdout + done.stderr
 
 
+def test_a_full_disk_leaves_the_statement_undone_and_a_rerun_succeeds(empty_database, tmp_path) -> None:
+    """InnoDB says the same of a file that may grow no further as of a disk that is full."""
+    server, text = empty_database.server, "CREATE TABLE big (b longblob) TABLESPACE innodb_system;\n"
+    text += "INSERT INTO big VALUES (repeat('x', {}));\nCREATE TABLE later (n int);\n"
+    settings = {name: value for name, value in server._settings.items() if name not in server._durability}
+    server.configure(settings | {"innodb_data_file_path": "ibdata1:12M:autoextend:max:20M"})
+    try:
+        write(tmp_path, {"V1__a.sql": text.format(30_000_000)})
+        with pytest.raises(StatementFailed, match=r"V1__a.sql:2:1: ERROR 1114: The table 'big' is full"):
+            migrate(empty_database, tmp_path)
+        assert empty_database.value("SELECT count(*) FROM shop.big") == 0
+        write(tmp_path, {"V1__a.sql": text.format(30)})
+        assert migrate(empty_database, tmp_path).applied == ("V1__a.sql",)
+        assert empty_database.value("SELECT count(*) FROM shop.big") == 1
+    finally:
+        server.configure(settings)
+
+
 def test_a_rehearsal_is_refused_and_says_what_to_do(empty_database, tmp_path) -> None:
     write(tmp_path, {"V1__a.sql": "CREATE TABLE a (id int);"})
     done = run(empty_database, "dry-run", "--rehearse", "--directory", tmp_path)
