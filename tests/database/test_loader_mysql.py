@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 
 import pytest
 
@@ -58,7 +58,11 @@ def test_a_load_that_cannot_be_undone_in_time_is_undone_by_the_servers_end_of_th
     assert loaded(database, tmp_path / "file.csv").is_new
 
 
-def test_a_session_is_left_as_it_was_found(database, tmp_path):
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_session_is_left_as_it_was_found(database, tmp_path, monkeypatch, fails):
+    path = written(tmp_path / "file.csv", [sale()])
+    if fails:
+        monkeypatch.setattr(recording, "add_orders", lambda *_: 1 / 0)
     state = (
         "SELECT @@autocommit, @@foreign_key_checks, @@unique_checks, @@transaction_isolation, @@sql_mode,"
         " @@net_read_timeout, @@max_execution_time, @@lock_wait_timeout, @@innodb_lock_wait_timeout,"
@@ -66,7 +70,8 @@ def test_a_session_is_left_as_it_was_found(database, tmp_path):
     )
     with closing(database.session("shop_loader")) as session:
         before = session.rows(state)
-        load(session, PathSource(written(tmp_path / "file.csv", [sale()])), deadline=Deadline.after(30))
+        with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+            load(session, PathSource(path), deadline=Deadline.after(30))
         assert session.rows(state) == before
         with pytest.raises(DatabaseError, match="doesn't exist"):
             session.rows("SELECT * FROM shop.set_aside")
