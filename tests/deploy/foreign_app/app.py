@@ -4,6 +4,7 @@ Context: revision (1, 2, 3), broken (the table's resource fails), database (fals
 engine (postgresql, mysql).
 """
 
+import os
 import shutil
 from pathlib import Path
 
@@ -75,7 +76,7 @@ class TableStack(cdk.Stack):
             "Function",
             runtime=lambda_.Runtime.PYTHON_3_13,
             handler="table.on_event",
-            code=lambda_.Code.from_asset(str(with_driver(HERE / "table", HERE / "build"))),
+            code=lambda_.Code.from_asset(str(with_driver(HERE / "table", HERE / f"build-{os.getpid()}"))),
             timeout=cdk.Duration.minutes(2),
             vpc=vpc,
             security_groups=[clients],
@@ -139,7 +140,10 @@ class NoticeStack(cdk.Stack):
 
 
 def with_driver(source: Path, target: Path) -> Path:
-    """Return a directory with the function and its drivers: what `pip install --target` would make."""
+    """Return a directory with the function and its drivers: what `pip install --target` would make.
+
+    Each process has one of its own: several variants are synthesized at once.
+    """
     packages = Path(psycopg2.__file__).parent
     for package in (packages, packages.with_name("psycopg2_binary.libs"), Path(pymysql.__file__).parent):
         shutil.copytree(
