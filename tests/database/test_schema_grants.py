@@ -93,8 +93,12 @@ def test_tables_can_be_read_where_granted_and_never_written(shared_database, rol
 
 @pytest.mark.engine("mysql")
 def test_loader_may_write_all_tables_and_change_none(shared_database):
-    granted = {verb for _, verb in shared_database.rows(ON_TABLES["mysql"], {"role": "shop_loader"})}
-    assert granted == {"SELECT", "INSERT", "UPDATE", "DELETE", "LOCK TABLES", "CREATE TEMPORARY TABLES"}
+    granted = set(shared_database.rows(ON_TABLES["mysql"], {"role": "shop_loader"}))
+    assert {verb for _, verb in granted if verb != "TRIGGER"} == {
+        "SELECT", "INSERT", "UPDATE", "DELETE", "LOCK TABLES", "CREATE TEMPORARY TABLES",
+    }  # fmt: skip
+    # the trigger that runs as the loader needs it; PostgreSQL's loader is a member of the owner
+    assert {table for table, verb in granted if verb == "TRIGGER"} == {"order_lines"}
 
 
 def test_every_table_is_in_the_matrix(shared_database):
@@ -125,7 +129,7 @@ OWNERS = {
     "mysql": """
         SELECT substring_index(definer, '@', 1) FROM information_schema.routines WHERE routine_schema = 'shop'
         UNION SELECT substring_index(definer, '@', 1) FROM information_schema.triggers
-            WHERE trigger_schema = 'shop'
+            WHERE trigger_schema = 'shop' AND trigger_name <> 'order_totals_after_insert' -- the loader's own
         UNION SELECT substring_index(definer, '@', 1) FROM information_schema.views
             WHERE table_schema = 'shop'
         UNION SELECT security_type FROM information_schema.routines
@@ -288,7 +292,6 @@ REFUSED_TO_READ_ONLY = {
 REFUSED_TO_LOADER = {
     "alter a table": "ALTER TABLE shop.orders ADD COLUMN mine int",
     "drop a key": "ALTER TABLE shop.orders DROP FOREIGN KEY orders_customer_fk",
-    "take a trigger away": "DROP TRIGGER shop.order_totals_after_insert",
     "truncate": "TRUNCATE shop.rejects",
     "drop a table": "DROP TABLE shop.rejects",
     "place": "CALL shop.place_order(uuid(), NULL, 'France', 2, '[]')",

@@ -76,6 +76,10 @@ def _tables(sql: str) -> list[str]:
     return found
 
 
+# Becoming the owner for each line would cost a load a tenth of its time (ADR 0064).
+THE_LOADERS_OWN = "CREATE DEFINER = shop_loader TRIGGER shop.order_totals_after_insert"
+
+
 def _routines(sql: str) -> list[str]:
     made = [
         (match.start(), match[0])
@@ -84,7 +88,7 @@ def _routines(sql: str) -> list[str]:
     found = [
         f"{what} has another definer than shop_owner"
         for _, what in made
-        if "DEFINER = shop_owner" not in what
+        if "DEFINER = shop_owner" not in what and what != THE_LOADERS_OWN
     ]
     stated = sql.find("SET sql_mode = 'TRADITIONAL,ONLY_FULL_GROUP_BY';")
     if any(stated < 0 or place < stated for place, what in made if "VIEW" not in what):
