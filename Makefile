@@ -98,7 +98,7 @@ migrations: setup  ## run the migrator where the database is      DEPLOYMENT=nam
 acid: setup  ## show ACID with counts, and a page                [ENGINE=mysql] [SHORT=1]
 	@$(RUN) -m acid $(if $(ENGINE),--engine "$(ENGINE)") $(if $(SHORT),--short)
 
-bench: setup build/bench/.ready  ## measure against the floors, in one run     [BENCH="name ..."]
+bench: setup build/bench/.ready  ## measure against the floors, in one run     [BENCH="name ..."] [BENCH="orders --short"]
 	@$(RUN) -m bench $(BENCH)
 
 build/bench/.ready: requirements-bench.txt bench/package.json
