@@ -170,7 +170,7 @@ class PostgresqlSession:
         self.connection.close()
 
     def _compose(self, routine: str, arguments: int) -> str:
-        """Compose the call once per session: it takes as long as a third of the driver's own work."""
+        """Compose the call, once per session."""
         schema, name = routine.split(".")
         placeholders = sql.SQL(", ").join(sql.Placeholder() for _ in range(arguments))
         call = sql.SQL("SELECT * FROM {}({})").format(sql.Identifier(schema, name), placeholders)

@@ -31,7 +31,8 @@ class Evidence(NamedTuple):
 # Comments and what makes others of statements: /*!50003 CREATE*/ /*!50020 DEFINER=…*/ …
 _SURROUNDINGS = re.compile(r"/\*!\d*|\*/|/\*.*?\*/|(?:--\s|\#)[^\n]*\n", re.DOTALL)
 _LONGEST_HEAD = 2000
-_NAME = r"(`(?:[^`]|``)+`|[\w$\x80-\U0010ffff]+)"
+# Letters, digits, _, $ and what is not ASCII; said by what it is not, which compiles far faster.
+_NAME = r"(`(?:[^`]|``)+`|[^\x00-#%-/:-@\[-^`{-\x7f]+)"
 _QUALIFIED = rf"(?:{_NAME}\s*\.\s*)?{_NAME}"
 _DEFINER = r"(?:DEFINER\s*=\s*(?:\S+?\s*@\s*\S+|\S+)\s+)?"
 _IF_NOT = r"(?:IF\s+NOT\s+EXISTS\s+)?"
