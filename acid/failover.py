@@ -21,7 +21,7 @@ from rich.console import Console
 
 from acid.consistency import Kept, kept, last_order_id
 from acid.load import WAREHOUSE_ID, Promises, customers
-from aurora import connecting
+from aurora import connecting, credentials
 from aurora.deadline import Deadline
 from aurora.environment import DatabaseEnvironment
 from aurora.session import Session
@@ -178,6 +178,7 @@ def _deployed(engine: str) -> Iterator[Deployed]:
             raise RuntimeError(said.file.getvalue())  # type: ignore[attr-defined]
         deployment = Deployment.on_engine("local", engine, cloud=CLOUD)
         session = cloud.session()
+        credentials.forget_clients()  # they may be another cloud's
         outputs = stack_outputs(session, deployment)
         environment = DatabaseEnvironment(
             engine=outputs["DatabaseEngine"],

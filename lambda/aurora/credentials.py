@@ -50,6 +50,13 @@ def token_credential(environment: DatabaseEnvironment, *, user: str, host: str) 
     return Credential(user, token)
 
 
+def forget_clients() -> None:
+    """Make the next credential by new clients: for a process that turns to another AWS environment."""
+    boto3.setup_default_session()
+    _secrets_manager.cache_clear()
+    _rds.cache_clear()
+
+
 def _parsed(arn: str, secret: str) -> Credential:
     try:
         content = json.loads(secret)
