@@ -172,10 +172,11 @@ def _until(condition: Callable[[], bool], what: str) -> None:
 @contextmanager
 def _deployed(engine: str) -> Iterator[Deployed]:
     """Bring the local deployment up on a cloud of its own, and take it away in the end."""
-    cloud, said = LocalCloud(CLOUD), Console(file=io.StringIO())
+    cloud, text = LocalCloud(CLOUD), io.StringIO()
+    said = Console(file=text)
     try:
         if local.up(said, cloud, engine=engine, seed_file=None) != 0:
-            raise RuntimeError(said.file.getvalue())  # type: ignore[attr-defined]
+            raise RuntimeError(text.getvalue())
         deployment = Deployment.on_engine("local", engine, cloud=CLOUD)
         session = cloud.session()
         credentials.forget_clients()  # they may be another cloud's

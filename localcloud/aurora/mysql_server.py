@@ -21,6 +21,7 @@ from typing import Any
 
 import pymysql
 from pymysql.connections import Connection
+from pymysql.constants import ER
 
 from localcloud.aurora import mysql_aws_plugin
 from localcloud.aurora.child_process import kill_with_children, launch
@@ -204,7 +205,7 @@ class MysqlServer:
 
     def retire(self, successor: DatabaseServer) -> None:
         """It runs no longer, and this reader has received everything that it ever committed."""
-        self.execute("SET GLOBAL super_read_only = ON")  # returns when what is committing has committed
+        self._take_no_writes()
         if not successor.catch_up(self, timeout_seconds=CATCH_UP_SECONDS):
             self.execute("SET GLOBAL read_only = OFF")
             raise ProgramFailed(f"the reader did not catch up with {self.directory}")
@@ -319,6 +320,25 @@ class MysqlServer:
     def _durability(self) -> dict[str, str]:
         return {name: self._settings[name] for name in NOT_DURABLE if name in self._settings}
 
+    def _take_no_writes(self) -> None:
+        """Nothing commits any more when this returns.
+
+        Clients go first. One that waits for another's row keeps the setting waiting, and the setting keeps
+        the other one's next statement from beginning: nobody would move until somebody gives up.
+        """
+        deadline = time.monotonic() + CATCH_UP_SECONDS
+        with closing(self.connect(SUPERUSER)) as connection, connection.cursor() as cursor:
+            cursor.execute("SET lock_wait_timeout = 1")
+            while True:
+                _end_clients(cursor)
+                try:
+                    cursor.execute("SET GLOBAL super_read_only = ON")
+                except pymysql.OperationalError as error:
+                    if error.args[0] != ER.LOCK_WAIT_TIMEOUT or time.monotonic() > deadline:
+                        raise
+                else:
+                    return
+
     def _command(self) -> list[str]:
         own = {
             "datadir": str(self.directory / "data"),
@@ -390,6 +410,21 @@ def make_pristine(programs: MysqlPrograms, tell: Tell = lambda _: None) -> Path:
                 shutil.copytree(made, partial)  # which is ours
                 partial.rename(pristine)  # there as a whole, or not at all
     return pristine
+
+
+def _end_clients(cursor: Any) -> None:
+    """Every session ends but this one, the server's own and the readers'."""
+    cursor.execute(
+        "SELECT id FROM information_schema.processlist WHERE id <> connection_id()"
+        " AND user NOT IN ('system user', 'event_scheduler', %s)",
+        [REPLICATION_USER],
+    )
+    for (session,) in cursor.fetchall():
+        try:
+            cursor.execute("KILL %s", [session])
+        except pymysql.OperationalError as error:
+            if error.args[0] != ER.NO_SUCH_THREAD:
+                raise
 
 
 def _copy_pristine(programs: MysqlPrograms, directory: Path, tell: Tell) -> None:
