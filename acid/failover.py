@@ -25,6 +25,7 @@ from aurora import connecting, credentials
 from aurora.deadline import Deadline
 from aurora.environment import DatabaseEnvironment
 from aurora.session import Session
+from localcloud.state import Home
 from operate import local
 from operate.deployment import Deployment
 from operate.local_cloud import LocalCloud
@@ -36,6 +37,7 @@ CUSTOMERS = 8
 CONNECT_SECONDS = 30.0
 LONGEST_FAILOVER_SECONDS = 60.0
 PRODUCTS = 24
+SAID_LINES = 60
 DELIVERY = 1_000_000  # pieces of each product: nobody is to run short
 
 _PROCESS_ID_FILE = {
@@ -195,5 +197,14 @@ def _deployed(engine: str) -> Iterator[Deployed]:
         )
         cluster = deployment.stack_names[0].removesuffix("-network")
         yield Deployed(environment, session.client("rds"), cluster)
+    except Exception as error:
+        error.add_note(f"the local cloud says:\n{_last_lines(Home(CLOUD).log)}")
+        raise
     finally:
         local.down(said, cloud)
+
+
+def _last_lines(log: Path) -> str:
+    if not log.exists():
+        return "nothing: it is gone"
+    return "\n".join(log.read_text(errors="replace").splitlines()[-SAID_LINES:])

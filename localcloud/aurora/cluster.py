@@ -54,6 +54,7 @@ class Cluster:
         self._numbers = itertools.count(1)
         self._instances: dict[str, Instance] = {}
         self._rounds = itertools.count()
+        self._leaving: DatabaseServer | None = None
         self._primary = engine.create(
             self._next_directory(),
             release=release,
@@ -97,6 +98,10 @@ class Cluster:
         """The instance of this name."""
         return self._instances.get(name)
 
+    def admits_clients(self, instance: Instance) -> bool:
+        """Whether it serves: a writer that is handing over would only end new clients again."""
+        return instance.server.is_running and instance.server is not self._leaving
+
     def add_instance(
         self, name: str, parameters: Mapping[str, str] | None = None, *, promotion_tier: int = 1
     ) -> Instance:
@@ -120,7 +125,6 @@ class Cluster:
             if instance is None:
                 return
             if instance.server is self._primary and (successor := self.successor()) is not None:
-                self._primary.start()
                 self._hand_over(successor)
             elif instance.server is not self._primary:
                 instance.server.remove()
@@ -134,24 +138,28 @@ class Cluster:
         """A reader is the writer now, with everything that was committed; the former writer is a reader.
 
         A writer that died is started once more: as on Aurora, what it committed outlives it. Raises
-        ProgramFailed, with the roles as they were, where no reader can take over.
+        ProgramFailed, with the roles as they were, where no reader can take over, and with the new roles
+        where the former writer cannot be a reader: `recover` tries that again.
         """
         with self._lock:
             successor, former = self.successor(name), self.writer
             if successor is None or former is None:
                 raise ProgramFailed(f"no reader {name or ''} can take over".replace("  ", " "))
-            self._primary.start()
             self._hand_over(successor)
-            settings = self._local_parameters(former.parameters).settings
-            former.server = self.engine.clone(self._primary, self._next_directory(), settings)
+            self._make_anew(former)
 
     def recover(self) -> None:
-        """Everything runs again; a dead writer's place is taken by a reader where there is one."""
+        """Everything runs again; a dead writer's place is taken by a reader where there is one.
+
+        Raises ProgramFailed for what does not; to try again does no harm.
+        """
         with self._lock:
             if self.writer is not None and not self._primary.is_running and self.successor() is not None:
                 self.fail_over()
-            for instance in self.instances:
-                instance.server.start()
+            self._start_primary()
+            for reader in self.readers:
+                if not reader.server.is_running:
+                    self._make_anew(reader)
 
     @property
     def is_whole(self) -> bool:
@@ -198,15 +206,38 @@ class Cluster:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def _hand_over(self, successor: Instance) -> None:
-        """This reader becomes the writer with all that was committed; the other readers follow it."""
-        self._primary.retire(successor.server)
-        successor.server.promote()
-        former, self._primary = self._primary, successor.server
+        """This reader becomes the writer with all that was committed; the other readers follow it.
+
+        A dead writer runs once more for it: the reader may not have received everything.
+        """
+        former = self._leaving = self._primary
+        try:
+            self._start_primary()
+            former.retire(successor.server)
+            successor.server.promote()
+            self._primary = successor.server
+        finally:
+            self._leaving = None
         former.remove()
         for reader in self.readers:
             if reader.server is not former:
                 reader.server.start()
                 reader.server.follow(self._primary)
+
+    def _start_primary(self) -> None:
+        """The writer runs, and its readers follow it, though it may have come back at another port."""
+        former_port = self._primary.port
+        self._primary.start()
+        if self._primary.port != former_port:
+            for reader in self.readers:
+                if reader.server.is_running:
+                    reader.server.follow(self._primary)
+
+    def _make_anew(self, reader: Instance) -> None:
+        """This instance is a reader with the writer's data; a reader has none of its own to save."""
+        reader.server.remove()
+        settings = self._local_parameters(reader.parameters).settings
+        reader.server = self.engine.clone(self._primary, self._next_directory(), settings)
 
     def _configure_all(self) -> None:
         self._primary.configure(self._settings_of(self._primary))

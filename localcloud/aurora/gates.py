@@ -59,7 +59,7 @@ class ClusterGate:
 
     def choose(self) -> DatabaseServer:
         """The server of the instance that this endpoint leads to."""
-        return running(self.choose_instance(), self._words)
+        return serving(self.cluster, self.choose_instance(), self._words)
 
     def admit(self, login: Login, chosen: DatabaseServer | None = None) -> Admission:
         """The server for this client; refuses plaintext where the cluster's parameters say so."""
@@ -87,9 +87,9 @@ class ClusterGate:
             raise self._words.token_refused(login) from reason
 
 
-def running(instance: Instance | None, words: Words) -> DatabaseServer:
+def serving(cluster: Cluster, instance: Instance | None, words: Words) -> DatabaseServer:
     """The instance's server if it serves; else what a client hears."""
-    if instance is None or not instance.server.is_running:
+    if instance is None or not cluster.admits_clients(instance):
         raise words.not_accepting()
     return instance.server
 

@@ -16,7 +16,6 @@ from localcloud.aurora.endpoint import Endpoint, Endpoints, Gate
 from localcloud.aurora.engines import Engine
 from localcloud.aurora.gates import ClusterGate, TokenCheck
 from localcloud.aurora.iam_tokens import KeyLookup, SigningKey
-from localcloud.aurora.postgresql_programs import ProgramFailed
 from localcloud.aurora.proxy import Proxy, ProxyGate
 from localcloud.authorization import services_acting
 from localcloud.enforcements import Enforcement
@@ -292,7 +291,7 @@ class ManagedCluster:
             _log.warning("cluster %s: an instance died", self.identifier)
             try:
                 self.cluster.recover()
-            except ProgramFailed:
+            except Exception:  # whatever it was: nobody else would try again
                 _log.exception("cluster %s: not recovered, trying again", self.identifier)
 
     def _open_instance(self, name: str) -> None:

@@ -123,10 +123,8 @@ class MysqlServer:
             _copy_pristine(programs, directory / "data", tell)
             server._make_plugins()
             server.start(as_user="root")
-            try:
+            with _errors_as_failures():
                 server._create_accounts(master_user, master_password, database)
-            except pymysql.Error as error:
-                raise ProgramFailed(f"MySQL: {error.args[-1]}") from error
         return server
 
     @classmethod
@@ -146,7 +144,7 @@ class MysqlServer:
             primary=primary,
             replication_password=primary._replication_password,
         )
-        with _removed_on_failure(reader):
+        with _removed_on_failure(reader), _errors_as_failures():
             primary.execute("CLONE LOCAL DATA DIRECTORY = %s", [str(directory / "data")])
             reader._make_plugins()
             reader.start()
@@ -205,10 +203,14 @@ class MysqlServer:
 
     def retire(self, successor: DatabaseServer) -> None:
         """It runs no longer, and this reader has received everything that it ever committed."""
-        self._take_no_writes()
-        if not successor.catch_up(self, timeout_seconds=CATCH_UP_SECONDS):
-            self.execute("SET GLOBAL read_only = OFF")
-            raise ProgramFailed(f"the reader did not catch up with {self.directory}")
+        with _errors_as_failures():
+            try:
+                self._take_no_writes()
+                if not successor.catch_up(self, timeout_seconds=CATCH_UP_SECONDS):
+                    raise ProgramFailed(f"the reader did not catch up with {self.directory}")
+            except (ProgramFailed, pymysql.Error):
+                self.execute("SET GLOBAL read_only = OFF")
+                raise
         self.kill()  # the reader has everything, and an orderly end would take seconds
 
     def kill(self) -> None:
@@ -269,7 +271,11 @@ class MysqlServer:
     def follow(self, primary: DatabaseServer) -> None:
         """A reader replicates from this primary from now on, and takes no writes."""
         self.is_writer = False
-        with closing(self.connect(SUPERUSER)) as connection, connection.cursor() as cursor:
+        with (
+            _errors_as_failures(),
+            closing(self.connect(SUPERUSER)) as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute("SET GLOBAL super_read_only = ON")
             cursor.execute("STOP REPLICA")
             cursor.execute(
@@ -284,7 +290,11 @@ class MysqlServer:
         """A reader takes writes from now on, once it has applied what it received; a writer stays one."""
         if self.is_writer:
             return
-        with closing(self.connect(SUPERUSER)) as connection, connection.cursor() as cursor:
+        with (
+            _errors_as_failures(),
+            closing(self.connect(SUPERUSER)) as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute("STOP REPLICA IO_THREAD")
             cursor.execute(
                 "SELECT WAIT_FOR_EXECUTED_GTID_SET(RECEIVED_TRANSACTION_SET, 30)"
@@ -432,6 +442,15 @@ def _copy_pristine(programs: MysqlPrograms, directory: Path, tell: Tell) -> None
     for root, directories, files in os.walk(directory):
         for name in (".", *directories, *files):
             give_away(Path(root) / name)
+
+
+@contextmanager
+def _errors_as_failures() -> Iterator[None]:
+    """What the server refuses is a ProgramFailed with its words."""
+    try:
+        yield
+    except pymysql.Error as error:
+        raise ProgramFailed(f"MySQL: {error.args[-1]}") from error
 
 
 @contextmanager

@@ -191,7 +191,9 @@ class PostgresqlServer:
 
         A fast shutdown ends all sessions, and then waits until the readers that stream have the whole log.
         """
-        if not successor.catch_up(self, timeout_seconds=CATCH_UP_SECONDS):
+        with _errors_as_failures():
+            caught_up = successor.catch_up(self, timeout_seconds=CATCH_UP_SECONDS)
+        if not caught_up:
             raise ProgramFailed(f"the reader did not catch up with {self.directory}")
         self.stop("fast")
 
@@ -242,7 +244,9 @@ class PostgresqlServer:
     def promote(self) -> None:
         """A reader takes writes from now on; a writer stays one."""
         if not self.is_writer:
-            if self.execute("SELECT pg_promote(wait => true)") != "t":
+            with _errors_as_failures():
+                promoted = self.execute("SELECT pg_promote(wait => true)")
+            if promoted != "t":
                 raise ProgramFailed(f"PostgreSQL in {self.directory} was not promoted in time")
             self._primary = None
 
@@ -250,7 +254,8 @@ class PostgresqlServer:
         """A reader streams from this primary from now on."""
         self._primary = primary
         self._write_configuration()
-        self.execute("SELECT pg_reload_conf()")
+        with _errors_as_failures():
+            self.execute("SELECT pg_reload_conf()")
 
     def account(self, user: str) -> Account:
         """Whether a role logs in by token now; ConnectionError when the server does not answer."""
@@ -357,6 +362,15 @@ class PostgresqlServer:
 
 
 _as_text = extensions.new_type(tuple(extensions.string_types), "TEXT", lambda value, _cursor: value)
+
+
+@contextmanager
+def _errors_as_failures() -> Iterator[None]:
+    """What the server refuses is a ProgramFailed with its words."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        raise ProgramFailed(f"PostgreSQL: {str(error).strip()}") from error
 
 
 @contextmanager

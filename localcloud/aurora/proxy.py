@@ -10,7 +10,7 @@ from localcloud.aurora.cluster import Cluster
 from localcloud.aurora.database_server import Account, DatabaseServer
 from localcloud.aurora.endpoint import Admission
 from localcloud.aurora.engines import Engine
-from localcloud.aurora.gates import TokenCheck, account_of, running
+from localcloud.aurora.gates import TokenCheck, account_of, serving
 from localcloud.aurora.iam_tokens import TokenRefused
 from localcloud.aurora.login import Login
 from localcloud.aurora.words import Words
@@ -81,7 +81,7 @@ class ProxyGate:
         if instance is None:
             wanted = "reader" if self.read_only else "writer"
             raise self._words.proxy_has_no_target(f"proxy {self.proxy.name} has no {wanted}")
-        return running(instance, self._words)
+        return serving(cluster, instance, self._words)
 
     def admit(self, login: Login, chosen: DatabaseServer | None = None) -> Admission:
         """The server, by the proof that the proxy is configured to ask for."""

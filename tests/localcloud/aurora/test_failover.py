@@ -1,12 +1,15 @@
 """A reader takes the writer's place, asked to or because the writer died: with all that was committed."""
 
+import socket
 import threading
 from contextlib import suppress
 
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.aurora.cluster import Cluster
 from localcloud.aurora.managed import AuroraService
+from localcloud.aurora.postgresql_programs import ProgramFailed
 
 from .shop import connect, create_cluster, create_instance, eventually, query, records
 
@@ -123,6 +126,58 @@ def test_a_reader_that_dies_serves_again(stack, cluster):
     dead.server.kill()
     assert eventually(lambda: dead.server.is_running, seconds=40)
     assert served(stack, lambda: at_reader(stack, cluster, stack.dialect.is_reader)) == 1
+
+
+def test_a_dead_writer_hands_over_though_its_port_was_taken_meanwhile(stack, cluster):
+    at_writer(stack, cluster, stack.dialect.create_table.format(table="kept", value=42))
+    former = managed(stack, cluster).cluster.writer
+    former.server.kill()
+    with socket.create_server(("127.0.0.1", former.server.port)):
+        assert eventually(lambda: managed(stack, cluster).cluster.writer is not former, seconds=20)
+    assert served(stack, lambda: at_writer(stack, cluster, "SELECT n FROM kept")) == 42
+
+
+def fails_once(monkeypatch, method, error):
+    original, calls = getattr(Cluster, method), []
+
+    def failing(self, *arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise error
+        original(self, *arguments)
+
+    monkeypatch.setattr(Cluster, method, failing)
+    return calls
+
+
+@pytest.mark.parametrize("error", [ProgramFailed("no room"), OSError("no room")])
+def test_what_could_not_be_put_back_is_tried_again(stack, cluster, monkeypatch, error):
+    tried = fails_once(monkeypatch, "_make_anew", error)
+    dead = managed(stack, cluster).cluster.readers[0]
+    dead.server.kill()
+    assert eventually(lambda: len(tried) > 1 and dead.server.is_running, seconds=40)
+    assert served(stack, lambda: at_reader(stack, cluster, stack.dialect.is_reader)) == 1
+
+
+def test_a_former_writer_that_cannot_come_back_at_once_is_a_reader_later(stack, cluster, api, monkeypatch):
+    fails_once(monkeypatch, "_make_anew", ProgramFailed("no room"))
+    former = managed(stack, cluster).cluster.writer
+    with pytest.raises(ClientError, match=r"InvalidDBClusterStateFault.*no room"):
+        api.failover_db_cluster(DBClusterIdentifier=cluster.physical_id)
+    assert not roles(cluster)[former.name]
+    assert eventually(lambda: former.server.is_running, seconds=40)
+    assert served(stack, lambda: at_reader(stack, cluster, stack.dialect.is_reader)) == 1
+
+
+def test_a_hand_over_that_fails_leaves_everything_as_it_was(stack, cluster, api, monkeypatch):
+    at_writer(stack, cluster, stack.dialect.create_table.format(table="kept", value=42))
+    before, successor = roles(cluster), managed(stack, cluster).cluster.readers[0]
+    monkeypatch.setattr(type(successor.server), "catch_up", lambda *_, **__: False)
+    with pytest.raises(ClientError, match=r"InvalidDBClusterStateFault.*did not catch up"):
+        api.failover_db_cluster(DBClusterIdentifier=cluster.physical_id)
+    assert roles(cluster) == before
+    at_writer(stack, cluster, "UPDATE kept SET n = 43")
+    assert eventually(lambda: at_reader(stack, cluster, "SELECT n FROM kept") == 43)
 
 
 def test_a_writer_without_a_reader_starts_again(stack):
