@@ -96,20 +96,7 @@ Interruption = Callable[[Customer, UUID], None]
 def findings(stage: Stage, *, times: int, report: Callable[[str], None] = lambda line: None) -> list[Finding]:
     """Interrupt so many orders by every fault; return what became of them."""
     found = []
-    for fault in (
-        backend_terminated,
-        network_cut_before_the_request_arrives,
-        network_cut_after_the_commit,
-        network_swallows_everything,
-        lock_timeout,
-        deadlock,
-        writer_demoted,
-        connections_exhausted,
-        last_line_short_of_stock,
-        last_product_unknown,
-        last_quantity_not_positive,
-        no_line,
-    ):
+    for fault in FAULTS:
         found.append(_finding(stage, fault, times))
         report(f"{found[-1].fault}: {found[-1].orders} orders")
     return found
@@ -336,3 +323,15 @@ def _refused(customer: Customer, token: UUID, last: WantedLine) -> None:
 
 
 _REFUSED = (last_line_short_of_stock, last_product_unknown, last_quantity_not_positive, no_line)
+FAULTS: tuple[Interruption, ...] = (
+    backend_terminated,
+    network_cut_before_the_request_arrives,
+    network_cut_after_the_commit,
+    network_swallows_everything,
+    lock_timeout,
+    deadlock,
+    writer_demoted,
+    connections_exhausted,
+    *_REFUSED,
+)
+"""What orders are interrupted by, each in a function of its own."""

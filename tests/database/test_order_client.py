@@ -20,6 +20,7 @@ from tests.database.endpoints import AuroraEndpoints
 A, SCARCE = "SMOKE-TEST-A", "SMOKE-TEST-C"
 OWN_ID = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT connection_id()"}
 TERMINATE = {"postgresql": "SELECT pg_terminate_backend({})", "mysql": "KILL {}"}
+IDLE_TIMEOUT = {"postgresql": "SET idle_session_timeout = '500ms'", "mysql": "SET wait_timeout = 1"}
 LOCK_TIMEOUT = {"postgresql": "SET lock_timeout = '500ms'", "mysql": "SET innodb_lock_wait_timeout = 1"}
 
 
@@ -103,6 +104,16 @@ def test_an_idle_session_that_was_terminated_is_replaced(database, caller):
     ((own_id,),) = caller.sessions[0].rows(OWN_ID[database.engine])
     database.rows(TERMINATE[database.engine].format(own_id))
     assert caller.place(token=token)
+    assert len(caller.sessions) == 2
+    assert placed_once(database, token)
+
+
+def test_a_session_that_was_ended_for_its_idleness_is_replaced(database, caller):
+    """An order is one statement, so that its session never idles within a transaction; between, it may."""
+    caller, token = caller(prepare=IDLE_TIMEOUT[database.engine]), uuid.uuid4()
+    caller.client.read(1, deadline=Deadline.after(5))
+    time.sleep(1.5)
+    assert caller.place(token=token).is_new
     assert len(caller.sessions) == 2
     assert placed_once(database, token)
 
