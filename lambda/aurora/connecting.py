@@ -2,18 +2,16 @@
 
 A connection is retried while the database starts, fails over, is paused or full, until the deadline.
 What time does not heal (a wrong certificate, an unknown host, a refusal) is raised at once, as a type of
-failures.py. A refused credential is fetched anew once: secrets rotate, tokens expire.
+failures.py. After a refused credential another one is tried, if there is one: secrets rotate, tokens expire.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
 from typing import Protocol, cast
 
-from aurora import credentials
-from aurora.credentials import Credential
+from aurora.credentials import AdminLogin, Credential, GivenLogin, Login, TokenLogin
 from aurora.deadline import Deadline
 from aurora.environment import DatabaseEnvironment
 from aurora.failures import CredentialRefused, Unavailable
@@ -31,12 +29,7 @@ LONGEST_ATTEMPT_SECONDS = 10.0
 
 def connect_admin(environment: DatabaseEnvironment, *, deadline: Deadline) -> Session:
     """Connect the master user to the writer, past the proxy: session locks and DDL belong there."""
-    return _connect(
-        environment,
-        environment.cluster_endpoint,
-        lambda: credentials.admin_credential(environment),
-        deadline,
-    )
+    return _connect(environment, environment.cluster_endpoint, AdminLogin(environment), deadline)
 
 
 def connect_loader(environment: DatabaseEnvironment, *, deadline: Deadline) -> Session:
@@ -61,40 +54,32 @@ def connect_with(
 
     Refused is final here: the same password a second time would only count as one more wrong login.
     """
-    return _when_available(environment, host, lambda: credential, deadline)
+    return _connect(environment, host, GivenLogin(credential), deadline)
 
 
 def _connect_by_token(environment: DatabaseEnvironment, host: str, user: str, deadline: Deadline) -> Session:
-    return _connect(
-        environment,
-        host,
-        lambda: credentials.token_credential(environment, user=user, host=host),
-        deadline,
-    )
+    return _connect(environment, host, TokenLogin(environment, user=user, host=host), deadline)
 
 
-def _connect(
-    environment: DatabaseEnvironment, host: str, credential: Callable[[], Credential], deadline: Deadline
-) -> Session:
-    """Connect, waiting out what passes by itself, with a fresh credential after the first refusal."""
-    try:
-        return _when_available(environment, host, credential, deadline)
-    except CredentialRefused:
-        return _when_available(environment, host, credential, deadline)
+def _connect(environment: DatabaseEnvironment, host: str, login: Login, deadline: Deadline) -> Session:
+    """Connect, waiting out what passes by itself, with another credential after each refusal."""
+    while True:
+        try:
+            return _when_available(environment, host, login, deadline)
+        except CredentialRefused:
+            if not login.renew():
+                raise
 
 
-def _when_available(
-    environment: DatabaseEnvironment, host: str, credential: Callable[[], Credential], deadline: Deadline
-) -> Session:
+def _when_available(environment: DatabaseEnvironment, host: str, login: Login, deadline: Deadline) -> Session:
     pause_seconds = FIRST_PAUSE_SECONDS
     connect = _dialect(environment.engine).connect
-    fresh = credential()
     while True:
         try:
             return connect(
                 environment,
                 host,
-                fresh,
+                login.credential(),
                 ca_file=ca_file(environment.ca_bundle),
                 timeout_seconds=min(LONGEST_ATTEMPT_SECONDS, deadline.remaining_seconds()),
             )

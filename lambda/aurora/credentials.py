@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 from botocore.config import Config
@@ -19,6 +19,9 @@ from aurora.failures import SecretUnavailable
 # Throttling is retried by the standard mode, with backoff and jitter.
 PATIENCE = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
 
+CURRENT = "AWSCURRENT"
+PENDING = "AWSPENDING"
+
 
 @dataclass(frozen=True)
 class Credential:
@@ -28,13 +31,87 @@ class Credential:
     password: str = field(repr=False)
 
 
-def admin_credential(environment: DatabaseEnvironment) -> Credential:
+class Login(Protocol):
+    """How a user proves itself from one attempt to the next."""
+
+    def credential(self) -> Credential:
+        """Return what the next attempt is to bring."""
+
+    def renew(self) -> bool:
+        """After a refusal: turn to another credential, or tell that there is none."""
+
+
+class AdminLogin:
+    """The admin by the secret, whatever a rotation is doing to it.
+
+    A user has one password. From the moment at which a rotation sets the new one until it makes that version
+    the current one, the current version is refused and the pending one opens the database. Whoever is refused
+    turns to the version that was not refused yet. No password is tried twice: a wrong one costs one login.
+    """
+
+    def __init__(self, environment: DatabaseEnvironment) -> None:
+        self._environment = environment
+        self._next: Credential | None = None
+        self._refused: list[Credential] = []
+
+    def credential(self) -> Credential:
+        """Return the current version's, read once, or the one that `renew` turned to."""
+        if self._next is None:
+            self._next = admin_credential(self._environment)
+        return self._next
+
+    def renew(self) -> bool:
+        """Turn to the current version where it is another one by now, else to the pending one."""
+        self._refused.append(self.credential())
+        # The pending one first: should the rotation end between the two, the other answer has the new one.
+        pending = _pending_credential(self._environment)
+        for found in (admin_credential(self._environment), pending):
+            if found is not None and found not in self._refused:
+                self._next = found
+                return True
+        return False
+
+
+class TokenLogin:
+    """A user by tokens: signed for each attempt, so that waiting for a database lets none of them expire."""
+
+    def __init__(self, environment: DatabaseEnvironment, *, user: str, host: str) -> None:
+        self._environment, self._user, self._host = environment, user, host
+        self._was_refused = False
+
+    def credential(self) -> Credential:
+        """Return a new token."""
+        return token_credential(self._environment, user=self._user, host=self._host)
+
+    def renew(self) -> bool:
+        """Allow one more, for a token that was too old, or signed by keys that were replaced meanwhile."""
+        was_refused, self._was_refused = self._was_refused, True
+        return not was_refused
+
+
+@dataclass(frozen=True)
+class GivenLogin:
+    """A credential that the caller has at hand. Refused is final: there is no other."""
+
+    given: Credential
+
+    def credential(self) -> Credential:
+        """Return it."""
+        return self.given
+
+    def renew(self) -> bool:
+        """Tell that there is no other."""
+        return False
+
+
+def admin_credential(environment: DatabaseEnvironment, *, stage: str = CURRENT) -> Credential:
     """Return what the admin secret holds now, or raise SecretUnavailable naming the secret and the reason."""
     arn = environment.admin_secret_arn
     if arn is None:
         raise SecretUnavailable("ADMIN_SECRET_ARN is not set: this function was not given the admin secret")
     try:
-        secret = _secrets_manager(environment.region).get_secret_value(SecretId=arn)["SecretString"]
+        secrets = _secrets_manager(environment.region)
+        secret = secrets.get_secret_value(SecretId=arn, VersionStage=stage)["SecretString"]
     except ClientError as error:
         raise SecretUnavailable(f"{arn}: {_aws_words(error)}") from error
     except (BotoCoreError, KeyError) as error:
@@ -55,6 +132,14 @@ def forget_clients() -> None:
     boto3.setup_default_session()
     _secrets_manager.cache_clear()
     _rds.cache_clear()
+
+
+def _pending_credential(environment: DatabaseEnvironment) -> Credential | None:
+    """Return what a rotation is about to make current; None without one, or before it has a password."""
+    try:
+        return admin_credential(environment, stage=PENDING)
+    except SecretUnavailable:
+        return None  # whether the secret can be read at all, the current version tells
 
 
 def _parsed(arn: str, secret: str) -> Credential:

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from aurora.credentials import Credential
+from aurora import redaction
+from aurora.credentials import CURRENT, PENDING, Credential
 
-CURRENT = "AWSCURRENT"
-PENDING = "AWSPENDING"
 PREVIOUS = "AWSPREVIOUS"
 
 # Letters and digits only: nothing that a URL, a shell, a connection string or RDS itself (/, ", @, space)
@@ -123,6 +122,7 @@ class _Rotation:
         if self._content(PENDING) is not None:
             return
         generated = self.secrets.get_random_password(PasswordLength=PASSWORD_LENGTH, ExcludePunctuation=True)
+        redaction.remember(generated["RandomPassword"])
         content = self._required(CURRENT) | {"password": generated["RandomPassword"]}
         self.secrets.put_secret_value(
             SecretId=self.secret_arn,
@@ -186,7 +186,7 @@ class _Rotation:
             return None
         try:
             content = json.loads(answer["SecretString"])
-            _credential(content)
+            redaction.remember(_credential(content).password)
         except (KeyError, TypeError, ValueError):
             # `from None`: the parser's own message would quote the secret
             raise RotationRefused(

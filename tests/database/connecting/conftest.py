@@ -8,6 +8,7 @@ from contextlib import closing
 import psycopg2
 import pymysql
 import pytest
+from botocore.exceptions import ClientError
 
 from aurora import credentials
 from tests.database.connecting.probing import SECRET
@@ -31,14 +32,22 @@ def environment(endpoints, shared_database, monkeypatch):
 
 @pytest.fixture
 def secret(monkeypatch):
-    """Secrets Manager with one secret, whose contents are given out in turn; the last one stays."""
+    """Secrets Manager with one secret, whose contents are given out in turn; the last one stays.
+
+    `pending` is the content of the version that a rotation is at, if there is one.
+    """
 
     class SecretsManager:
         def __init__(self):
             self.contents = [json.dumps({"username": MASTER, "password": MASTER_PASSWORD})]
+            self.pending = None
             self.reads = 0
 
-        def get_secret_value(self, **_request):
+        def get_secret_value(self, *, VersionStage, **_request):  # noqa: N803 - as Secrets Manager calls it
+            if VersionStage == credentials.PENDING:
+                if self.pending is None:
+                    raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetSecretValue")
+                return {"SecretString": self.pending}
             content = self.contents[min(self.reads, len(self.contents) - 1)]
             self.reads += 1
             if isinstance(content, Exception):

@@ -34,19 +34,49 @@ def test_every_connection_has_a_token_of_its_own(monkeypatch, environment):
     assert signed == [{"user": "shop_application", "host": environment.proxy_endpoint}] * 2
 
 
-def test_a_wrong_password_is_tried_twice_and_the_secret_read_twice(environment, secret, attempts):
+def test_a_wrong_password_is_tried_once_and_the_secret_read_again(environment, secret, attempts):
     secret.contents = [json.dumps({"username": MASTER, "password": "canary-wrong"})]
     with within(AT_ONCE_SECONDS), pytest.raises(CredentialRefused) as refused:
         connecting.connect_admin(environment, deadline=SOON())
-    assert (secret.reads, len(attempts)) == (2, 2)
+    assert (secret.reads, len(attempts)) == (2, 1)
     assert f"{MASTER}@{environment.cluster_endpoint}" in str(refused.value)
     assert "canary" not in str(refused.value)
 
 
-def test_a_secret_that_was_rotated_meanwhile_is_read_again(environment, secret):
+def test_a_secret_that_was_rotated_meanwhile_is_read_again(environment, secret, attempts):
     secret.contents.insert(0, json.dumps({"username": MASTER, "password": "of last month"}))
     assert who_and_where(connecting.connect_admin(environment, deadline=SOON()))[0] == MASTER
-    assert secret.reads == 2
+    assert (secret.reads, len(attempts)) == (2, 2)
+
+
+def test_in_the_middle_of_a_rotation_the_pending_version_opens_the_database(environment, secret, attempts):
+    secret.pending, secret.contents = secret.contents[0], [OF_LAST_MONTH]
+    assert who_and_where(connecting.connect_admin(environment, deadline=SOON()))[0] == MASTER
+    assert len(attempts) == 2
+
+
+def test_a_pending_version_that_is_not_set_yet_is_not_tried_while_the_current_one_serves(
+    environment, secret, attempts
+):
+    secret.pending = OF_LAST_MONTH
+    assert who_and_where(connecting.connect_admin(environment, deadline=SOON()))[0] == MASTER
+    assert len(attempts) == 1
+
+
+def test_of_two_wrong_versions_each_is_tried_once(environment, secret, attempts):
+    secret.contents, secret.pending = [OF_LAST_MONTH], json.dumps({"username": MASTER, "password": "wrong"})
+    with within(AT_ONCE_SECONDS), pytest.raises(CredentialRefused):
+        connecting.connect_admin(environment, deadline=SOON())
+    assert len(attempts) == 2
+
+
+def test_a_pending_version_without_sense_hides_no_refusal(environment, secret):
+    secret.contents, secret.pending = [OF_LAST_MONTH], "no json"
+    with pytest.raises(CredentialRefused):
+        connecting.connect_admin(environment, deadline=SOON())
+
+
+OF_LAST_MONTH = json.dumps({"username": MASTER, "password": "of last month"})
 
 
 def test_a_password_given_by_the_caller_is_tried_once(environment, attempts):
