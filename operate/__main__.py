@@ -10,6 +10,7 @@ from rich.console import Console
 
 from operate import aws, local, migrations
 from operate.cdk import CdkFailed
+from operate.cost import command as cost
 from operate.deployment import DEFAULT_CLOUD, Deployment
 from operate.local_cloud import LocalCloud, LocalCloudFailed
 from stacks.engines import ENGINES
@@ -47,6 +48,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         seed_lines=getattr(options, "seed_lines", None),
         cloud=options.cloud,
     )
+    if options.verb == "cost":
+        return cost.run(console, deployment, compare=options.compare)
     if options.verb == "migrations":
         return migrations.run(console, deployment, _order(options), as_json=options.json)
     verbs = {
@@ -103,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
             f"--{name.replace('_', '-')}", action="store_true", help=f"repair, MySQL: {text}"
         )
     _add_deployment(migrator)
+    costs = verbs.add_parser("cost", help="estimate what a deployment costs; needs no account")
+    _add_deployment(costs)
+    costs.add_argument("--compare", default="", help="a deployment or a cloud assembly: show the difference")
     for verb, text in {
         "synth": "write the templates; needs no account",
         "deploy": "deploy to AWS",

@@ -1,0 +1,1 @@
+"""What a deployment costs: an estimate from its synthesized templates and a dated table of prices."""
