@@ -76,18 +76,29 @@ def _judge_roles_of_functions(cloud: Cloud) -> None:
     """Lambda looks at a role when a function gets it; moto looks whether there is one."""
     create, update = LambdaBackend.create_function, LambdaFunction.update_configuration
 
-    def refuse(role_arn: str, vpc: Mapping[str, Any] | None) -> None:
-        in_vpc = bool(vpc and vpc.get("SubnetIds"))
-        refused = services_acting.why_no_function(cloud, role_arn, in_vpc=in_vpc)
+    def refuse(given: Mapping[str, Any]) -> None:
+        refused = services_acting.why_no_function(
+            cloud,
+            given["Role"],
+            in_vpc=bool((given.get("VpcConfig") or {}).get("SubnetIds")),
+            traced=(given.get("TracingConfig") or {}).get("Mode") == "Active",
+            dead_letters=(given.get("DeadLetterConfig") or {}).get("TargetArn"),
+        )
         if refused:
             raise InvalidParameterValueException(refused)
 
     def create_function(backend: Any, spec: dict[str, Any]) -> Any:
-        refuse(spec["Role"], spec.get("VpcConfig"))
+        refuse(spec)
         return create(backend, spec)
 
     def update_configuration(function: Any, updates: dict[str, Any]) -> Any:
-        refuse(updates.get("Role", function.role), updates.get("VpcConfig", function.vpc_config))
+        present = {
+            "Role": function.role,
+            "VpcConfig": function.vpc_config,
+            "TracingConfig": function.tracing_config,
+            "DeadLetterConfig": getattr(function, "dead_letter_config", None),
+        }
+        refuse({**present, **updates})
         return update(function, updates)
 
     LambdaBackend.create_function = create_function

@@ -9,7 +9,7 @@ import json
 import threading
 from typing import Any
 
-from moto.awslambda.models import LambdaFunction, LambdaStorage
+from moto.awslambda.models import LambdaBackend, LambdaFunction, LambdaStorage
 from moto.awslambda.responses import LambdaResponse
 from moto.cloudformation import urls
 from moto.cloudtrail.responses import CloudTrailResponse
@@ -140,8 +140,39 @@ def _run_functions_as_processes(cloud: Cloud) -> None:
 
     LambdaFunction.invoke = invoke
     LambdaFunction.vpc_config = property(_vpc_config)
+    _keep_dead_letter_config()
     _read_qualifiers()
     _number_versions_once()
+
+
+def _keep_dead_letter_config() -> None:
+    """Keep and show where failed events go, and what is traced: moto forgets the one, updates neither."""
+    create, update, describe = (
+        LambdaBackend.create_function,
+        LambdaFunction.update_configuration,
+        LambdaFunction.get_configuration,
+    )
+
+    def create_function(backend: Any, spec: dict[str, Any]) -> Any:
+        function = create(backend, spec)
+        function.dead_letter_config = spec.get("DeadLetterConfig")
+        return function
+
+    def update_configuration(function: Any, updates: dict[str, Any]) -> Any:
+        function.dead_letter_config = updates.get(
+            "DeadLetterConfig", getattr(function, "dead_letter_config", None)
+        )
+        function.tracing_config = updates.get("TracingConfig") or function.tracing_config
+        return update(function, updates)
+
+    def get_configuration(function: Any, on_create: bool = False) -> dict[str, Any]:
+        described: dict[str, Any] = describe(function, on_create)
+        dead_letters = getattr(function, "dead_letter_config", None)
+        return {**described, "DeadLetterConfig": dead_letters} if dead_letters else described
+
+    LambdaBackend.create_function = create_function
+    LambdaFunction.update_configuration = update_configuration
+    LambdaFunction.get_configuration = get_configuration
 
 
 def _read_qualifiers() -> None:

@@ -26,6 +26,8 @@ SECRETS_MANAGER = "secretsmanager.amazonaws.com"
 
 # "Giving Lambda functions access to resources in an Amazon VPC", Lambda developer guide
 _INTERFACE_ACTIONS = ("CreateNetworkInterface", "DescribeNetworkInterfaces", "DeleteNetworkInterface")
+# "Visualize Lambda function invocations using AWS X-Ray", Lambda developer guide
+_TRACING_ACTIONS = ("PutTraceSegments", "PutTelemetryRecords")
 # "Setting up and enabling Enhanced Monitoring", RDS user guide
 _MONITORING_ACTIONS = (
     "logs:CreateLogGroup",
@@ -53,14 +55,29 @@ def may_assume(cloud: Cloud, role_arn: str, service: str, *, source_arn: str | N
     return evaluate(request, Policies(resource=trust, resource_policy_decides=True))
 
 
-def why_no_function(cloud: Cloud, role_arn: str, *, in_vpc: bool) -> str | None:
-    """Return in Lambda's words why it creates no function with this role; None when it does."""
+def why_no_function(
+    cloud: Cloud, role_arn: str, *, in_vpc: bool, traced: bool = False, dead_letters: str | None = None
+) -> str | None:
+    """Return in Lambda's words why it creates no function with this role; None when it does.
+
+    `dead_letters` is the ARN of the queue or topic that gets the events of failed invocations.
+    """
     if not may_assume(cloud, role_arn, LAMBDA).allowed:
         return "The role defined for the function cannot be assumed by Lambda."
-    for action in _INTERFACE_ACTIONS if in_vpc else ():
-        if not _may(cloud, role_arn, f"ec2:{action}", "*").allowed:
-            return f"The provided execution role does not have permissions to call {action} on EC2"
+    needed = [("ec2", action, "*") for action in _INTERFACE_ACTIONS if in_vpc]
+    needed += [("xray", action, "*") for action in _TRACING_ACTIONS if traced]
+    needed += [_dead_letter_action(dead_letters)] if dead_letters else []
+    for service, action, resource in needed:
+        if not _may(cloud, role_arn, f"{service}:{action}", resource).allowed:
+            return (
+                f"The provided execution role does not have permissions to call {action} on {service.upper()}"
+            )
     return None
+
+
+def _dead_letter_action(arn: str) -> tuple[str, str, str]:
+    service = arn.split(":")[2]
+    return service, {"sqs": "SendMessage", "sns": "Publish"}.get(service, "SendMessage"), arn
 
 
 def log_rights(cloud: Cloud, role_arn: str, region: str, group: str) -> Callable[[str], bool]:

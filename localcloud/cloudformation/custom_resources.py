@@ -159,7 +159,9 @@ class _Exchange:
 
         def invoke() -> None:
             try:
-                ended(self._request.cloud.part(Functions, Functions).invoke(self._function, event))
+                ended(
+                    self._request.cloud.part(Functions, Functions).invoke(self._function, event, waits=True)
+                )
             except Exception as error:
                 _log.exception("%s could not be invoked", self._function.function_name)
                 ended(Outcome(self._request_id, json.dumps({"errorMessage": str(error)}), True, ""))

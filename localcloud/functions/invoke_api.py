@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
-import threading
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
 
+from localcloud.functions.asynchronous import invoke_unattended
+from localcloud.functions.concurrency import Throttled
 from localcloud.functions.runner import Functions
 
 LARGEST_REQUEST_BYTES = {"RequestResponse": 6_291_456, "Event": 1_048_576}
 """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
-
-_log = logging.getLogger(__name__)
 
 
 def invoke(
@@ -32,9 +30,12 @@ def invoke(
     if invocation_type == "DryRun":
         return b""
     if invocation_type == "Event":
-        threading.Thread(target=_run_unattended, args=(functions, function, event), daemon=True).start()
+        invoke_unattended(functions, function, event)
         return b""
-    outcome = functions.invoke(function, event)
+    try:
+        outcome = functions.invoke(function, event)
+    except Throttled as throttled:
+        raise _refused(429, "TooManyRequestsException", str(throttled)) from None
     response_headers["x-amz-executed-version"] = str(function.version)
     response_headers["x-amz-log-result"] = base64.b64encode(outcome.log_tail.encode()).decode()
     if outcome.failed:
@@ -59,11 +60,3 @@ def _refused(status: int, kind: str, message: str) -> Exception:
     error: Exception = JsonRESTError(kind, message)
     error.code = status  # type: ignore[attr-defined]
     return error
-
-
-def _run_unattended(functions: Functions, function: Any, event: Any) -> None:
-    """Run an asynchronous invocation. It is tried once: Lambda's two retries would come minutes later."""
-    try:
-        functions.invoke(function, event)
-    except Exception:
-        _log.exception("%s could not be invoked", function.function_name)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.cloud import Cloud
+from localcloud.functions.concurrency import Concurrency
 from localcloud.functions.configuration import FunctionConfiguration
 from localcloud.functions.environment import Ended, ExecutionEnvironment, TimedOut
 from localcloud.functions.launcher import Launcher
@@ -44,29 +45,19 @@ class Functions:
     def __init__(self, cloud: Cloud) -> None:
         self._launcher = Launcher(cloud)
         self._pool = WarmPool()
+        self._concurrency = Concurrency()
         self._busy: set[ExecutionEnvironment] = set()
         self._lock = threading.Lock()
         self._preparing = ThreadPoolExecutor(max_workers=2, thread_name_prefix="lambda-prepare")
         cloud.on_shutdown(self.close)
 
-    def invoke(self, function: Any, event: Any) -> Outcome:
-        """Run the function, moto's LambdaFunction, on the event and return what came of it."""
-        configuration = FunctionConfiguration.of(function)
-        self._launcher.trust_store.refresh()
-        warm = self._pool.take(configuration)
-        environment = warm or self._launcher.start(configuration)
-        with self._lock:
-            self._busy.add(environment)
-        invocation = _Invocation(environment, cold=warm is None)
-        try:
-            return invocation.run(event)
-        finally:
-            with self._lock:
-                self._busy.discard(environment)
-            if invocation.answered and environment.alive:
-                self._pool.give(environment)
-            else:
-                environment.close()
+    def invoke(self, function: Any, event: Any, *, waits: bool = False) -> Outcome:
+        """Run the function, moto's LambdaFunction, on the event and return what came of it.
+
+        Throttled when its reserved concurrency is used up, unless the caller waits, as asynchronous ones do.
+        """
+        with self._concurrency.one(function, waits=waits):
+            return self._run(FunctionConfiguration.of(function), event)
 
     def prepare(self, function: Any) -> None:
         """Have the function loaded in the background, so that its first invocation need not wait.
@@ -83,12 +74,30 @@ class Functions:
 
     def close(self) -> None:
         """End every process, working ones too."""
+        self._concurrency.close()
         self._preparing.shutdown(wait=True, cancel_futures=True)
         self._pool.close()
         with self._lock:
             busy = list(self._busy)
         for environment in busy:
             environment.close()
+
+    def _run(self, configuration: FunctionConfiguration, event: Any) -> Outcome:
+        self._launcher.trust_store.refresh()
+        warm = self._pool.take(configuration)
+        environment = warm or self._launcher.start(configuration)
+        with self._lock:
+            self._busy.add(environment)
+        invocation = _Invocation(environment, cold=warm is None)
+        try:
+            return invocation.run(event)
+        finally:
+            with self._lock:
+                self._busy.discard(environment)
+            if invocation.answered and environment.alive:
+                self._pool.give(environment)
+            else:
+                environment.close()
 
     def _prepare(self, configuration: FunctionConfiguration) -> None:
         try:

@@ -7,10 +7,13 @@ import importlib
 from localcloud.resources.base import Handler
 
 _MODULES = {
+    "AWS::Backup": "localcloud.resources.backup",
     "AWS::CDK": "localcloud.resources.cdk",
+    "AWS::CloudTrail": "localcloud.resources.cloudtrail",
     "AWS::CloudWatch": "localcloud.resources.cloudwatch",
     "AWS::EC2": "localcloud.resources.ec2",
     "AWS::ECR": "localcloud.resources.ecr",
+    "AWS::Events": "localcloud.resources.events",
     "AWS::IAM": "localcloud.resources.iam",
     "AWS::KMS": "localcloud.resources.kms",
     "AWS::Lambda": "localcloud.resources.lambda_functions",
@@ -19,6 +22,7 @@ _MODULES = {
     "AWS::S3": "localcloud.resources.s3",
     "AWS::SecretsManager": "localcloud.resources.secretsmanager",
     "AWS::SNS": "localcloud.resources.sns",
+    "AWS::SQS": "localcloud.resources.sqs",
     "AWS::SSM": "localcloud.resources.ssm",
     "AWS::CloudFormation": "localcloud.cloudformation.custom_resources",
     "Custom": "localcloud.cloudformation.custom_resources",

@@ -7,7 +7,7 @@ from typing import ClassVar
 from moto.kms.models import KmsBackend, kms_backends
 
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
-from localcloud.resources.on_moto import OnMoto, document, gone_is_deleted, removed_tags, tag_map
+from localcloud.resources.on_moto import OnMoto, document, flag, gone_is_deleted, removed_tags, tag_map
 
 
 class Key(OnMoto):
@@ -40,7 +40,7 @@ class Key(OnMoto):
             given.get("KeySpec", "SYMMETRIC_DEFAULT"),
             given.get("Description", ""),
             [{"TagKey": key, "TagValue": value} for key, value in tag_map(given).items()],
-            multi_region=_is(given, "MultiRegion", default=False),
+            multi_region=flag(given, "MultiRegion"),
         )
         self._configure(request, key.id)
         return Provisioned(key.id, {"Arn": key.arn, "KeyId": key.id})
@@ -64,11 +64,11 @@ class Key(OnMoto):
 
     def _configure(self, request: Request, key_id: str) -> None:
         backend, given = _backend(request), request.properties
-        if _is(given, "Enabled", default=True):
+        if flag(given, "Enabled", default=True):
             backend.enable_key(key_id)
         else:
             backend.disable_key(key_id)
-        if not _is(given, "EnableKeyRotation", default=False):
+        if not flag(given, "EnableKeyRotation"):
             backend.disable_key_rotation(key_id)
         else:
             backend.enable_key_rotation(key_id)
@@ -102,10 +102,6 @@ class Alias(OnMoto):
 
 def _backend(request: Request) -> KmsBackend:
     return kms_backends[request.account][request.region]
-
-
-def _is(properties: Properties, name: str, *, default: bool) -> bool:
-    return str(properties.get(name, default)).lower() == "true"
 
 
 HANDLERS: dict[str, Handler] = {"AWS::KMS::Key": Key(), "AWS::KMS::Alias": Alias()}

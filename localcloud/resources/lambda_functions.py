@@ -15,12 +15,21 @@ from moto.s3.exceptions import S3ClientError
 from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
 
+from localcloud.authorization.services_using_keys import key_named
 from localcloud.functions.code_store import refusal_of_archive
 from localcloud.functions.inline_code import LARGEST_SOURCE_BYTES, archive_of
 from localcloud.functions.runner import Functions
 from localcloud.functions.runtimes import refusal_of_runtime
 from localcloud.functions.variables import refusal_of_variables
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
+
+CONCURRENT_EXECUTIONS = 1000
+"""Of an account in a region, before anybody asks for more:
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+UNRESERVED_EXECUTIONS = 100
+"""What reservations have to leave:
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
 
 
 class Function(Handler):
@@ -29,15 +38,15 @@ class Function(Handler):
     one_at_a_time = True
     supported = frozenset(
         {
-            "Code", "Description", "Environment", "FunctionName", "Handler", "Layers", "LoggingConfig",
-            "MemorySize", "PackageType", "Role", "Runtime", "Tags", "Timeout", "VpcConfig",
+            "Code", "DeadLetterConfig", "Description", "Environment", "FunctionName", "Handler", "KmsKeyArn",
+            "Layers", "LoggingConfig", "MemorySize", "PackageType", "ReservedConcurrentExecutions", "Role",
+            "Runtime", "Tags", "Timeout", "TracingConfig", "VpcConfig",
         }
     )  # fmt: skip
     no_local_effect = frozenset(
         {
-            "Architectures", "CodeSigningConfigArn", "DeadLetterConfig", "EphemeralStorage", "KmsKeyArn",
-            "RecursiveLoop", "ReservedConcurrentExecutions", "RuntimeManagementConfig", "SnapStart",
-            "TracingConfig",
+            "Architectures", "CodeSigningConfigArn", "EphemeralStorage", "RecursiveLoop",
+            "RuntimeManagementConfig", "SnapStart",
         }
     )  # fmt: skip
 
@@ -47,23 +56,23 @@ class Function(Handler):
         backend = _backend(request)
         if any(function.function_name == name for function in backend.list_functions(None)):
             raise ResourceFailed(f"{name} already exists in stack or account")
-        specification = _specification(request) | {"FunctionName": name}
+        specification = _specification(request, name) | {"FunctionName": name}
         with _refusals():
             function = backend.create_function(specification)
-        _name_log_group(function, request.properties)
+        _complete(function, specification)
         _functions(request).prepare(function)
         return Provisioned(name, {"Arn": function.function_arn})
 
     def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
         """Change code and configuration; processes of the earlier state end."""
         function = _backend(request).get_function(current.physical_id)
-        specification = _specification(request)
+        specification = _specification(request, current.physical_id)
         with _refusals():
             if request.properties["Code"] != previous["Code"]:
                 function.update_function_code(dict(specification["Code"]))
             function.update_configuration(specification)
         function.tags = specification["Tags"]
-        _name_log_group(function, request.properties)
+        _complete(function, specification)
         _functions(request).prepare(function)
         return current
 
@@ -275,7 +284,7 @@ def _gone_is_fine() -> Iterator[None]:
         yield
 
 
-def _specification(request: Request) -> dict[str, Any]:
+def _specification(request: Request, name: str) -> dict[str, Any]:
     """Return the function as moto takes it, with Lambda's defaults; ResourceFailed for what is refused."""
     properties = request.properties
     runtime = properties.get("Runtime")
@@ -287,13 +296,18 @@ def _specification(request: Request) -> dict[str, Any]:
     )
     if reason:
         raise ResourceFailed(reason)
+    _refuse_key(request)
     return {
         "Code": _code(request),
+        "DeadLetterConfig": properties.get("DeadLetterConfig"),
         "Description": properties.get("Description", ""),
         "Environment": {"Variables": variables},
         "Handler": properties["Handler"],
+        "KMSKeyArn": properties.get("KmsKeyArn"),
         "Layers": properties.get("Layers", []),
+        "LoggingConfig": properties.get("LoggingConfig", {}),
         "MemorySize": _within("MemorySize", properties.get("MemorySize", 128), 128, 10_240),
+        "ReservedConcurrentExecutions": _reserved_concurrency(request, name),
         "Role": properties["Role"],
         "Runtime": runtime,
         "Tags": {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])},
@@ -303,6 +317,35 @@ def _specification(request: Request) -> dict[str, Any]:
         "EphemeralStorage": {"Size": int(properties.get("EphemeralStorage", {}).get("Size", 512))},
         "TracingConfig": properties.get("TracingConfig"),
     }
+
+
+def _refuse_key(request: Request) -> None:
+    """Refuse what Lambda refuses: a key for the environment that is not there, or not enabled."""
+    named = request.properties.get("KmsKeyArn")
+    key = key_named(request.account, request.region, named) if named else None
+    if named and (key is None or key.key_state != "Enabled"):
+        raise ResourceFailed(
+            "Lambda was unable to configure access to your environment variables because the KMS key is"
+            " invalid for CreateGrant. Please check your KMS key settings."
+        )
+
+
+def _reserved_concurrency(request: Request, name: str) -> int | None:
+    """Return how many invocations at once are the function's own; the rest of the account has to keep 100."""
+    given = request.properties.get("ReservedConcurrentExecutions")
+    if given is None:
+        return None
+    others = sum(
+        int(function.reserved_concurrency or 0)
+        for function in _backend(request).list_functions(None)
+        if function.function_name != name
+    )
+    if CONCURRENT_EXECUTIONS - others - int(given) < UNRESERVED_EXECUTIONS:
+        raise ResourceFailed(
+            "Specified ReservedConcurrentExecutions for function decreases account's"
+            f" UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_EXECUTIONS}]."
+        )
+    return int(given)
 
 
 def _within(name: str, value: Any, least: int, most: int) -> int:
@@ -348,10 +391,14 @@ def _s3_failure(code: str, message: str) -> str:
     return f"Error occurred while GetObject. S3 Error Code: {code}. S3 Error Message: {message}"
 
 
-def _name_log_group(function: Any, properties: Properties) -> None:
-    """Give the function the log group of LoggingConfig, which moto's model does not know."""
-    named = properties.get("LoggingConfig", {}).get("LogGroup")
+def _complete(function: Any, specification: Properties) -> None:
+    """Give the function what moto's model does not know, or does not change."""
+    named = specification["LoggingConfig"].get("LogGroup")
     function.logs_group_name = named or f"/aws/lambda/{function.function_name}"
+    function.dead_letter_config = specification["DeadLetterConfig"]
+    function.kms_key_arn = specification["KMSKeyArn"]
+    function.reserved_concurrency = specification["ReservedConcurrentExecutions"]
+    function.tracing_config = specification["TracingConfig"] or {"Mode": "PassThrough"}
 
 
 def _function_name(name_or_arn: str) -> str:

@@ -6,15 +6,16 @@ from typing import ClassVar
 
 from moto.logs.models import LogsBackend, logs_backends
 
-from localcloud.resources.base import Handler, Properties, Provisioned, Request
-from localcloud.resources.on_moto import OnMoto, document, gone_is_deleted, removed_tags, tag_map
+from localcloud.authorization.services_using_keys import why_no_log_key
+from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
+from localcloud.resources.on_moto import OnMoto, document, flag, gone_is_deleted, removed_tags, tag_map
 
 
 class LogGroup(OnMoto):
-    """A log group; what functions write is in it."""
+    """A log group; what functions write is in it. Its key is one that CloudWatch Logs may use for it."""
 
     supported: ClassVar[frozenset[str] | None] = frozenset(
-        {"KmsKeyId", "LogGroupName", "RetentionInDays", "Tags"}
+        {"DeletionProtectionEnabled", "KmsKeyId", "LogGroupName", "RetentionInDays", "Tags"}
     )
     no_local_effect: ClassVar[frozenset[str]] = frozenset(
         {"DataProtectionPolicy", "FieldIndexPolicies", "LogGroupClass"}
@@ -24,12 +25,15 @@ class LogGroup(OnMoto):
         """Create the group; Ref yields its name."""
         given = request.properties
         name = given.get("LogGroupName") or request.generated_name(longest=512)
+        _refuse_key(request, name)
         group = _backend(request).create_log_group(name, tag_map(given), kmsKeyId=given.get("KmsKeyId"))
         return self.update(request, Provisioned(name, {"Arn": f"{group.arn}:*"}), {})
 
     def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
         """Bring key, retention and tags to what the template says."""
         backend, given, name = _backend(request), request.properties, current.physical_id
+        if previous and given.get("KmsKeyId") != previous.get("KmsKeyId"):
+            _refuse_key(request, name)
         group = backend.groups[name]
         group.kms_key_id = given.get("KmsKeyId")
         if "RetentionInDays" in given:
@@ -41,7 +45,12 @@ class LogGroup(OnMoto):
         return current
 
     def delete(self, request: Request, current: Provisioned) -> None:
-        """Delete the group with its streams."""
+        """Delete the group with its streams; a protected one is left alone."""
+        if flag(request.properties, "DeletionProtectionEnabled"):
+            raise ResourceFailed(
+                f"The log group {current.physical_id} has deletion protection enabled and cannot be deleted"
+                " (OperationAbortedException)"
+            )
         with gone_is_deleted():
             _backend(request).delete_log_group(current.physical_id)
 
@@ -120,6 +129,19 @@ class ResourcePolicy(OnMoto):
         """Delete the policy."""
         with gone_is_deleted():
             _backend(request).delete_resource_policy(current.physical_id)
+
+
+def _refuse_key(request: Request, group: str) -> None:
+    """Refuse what CloudWatch Logs refuses: a key whose policy does not let it encrypt this very group."""
+    key = request.properties.get("KmsKeyId")
+    if not key:
+        return
+    if not key.startswith("arn:"):
+        raise ResourceFailed(f"#/KmsKeyId: {key}: failed validation constraint: it has to be an ARN")
+    arn = f"arn:aws:logs:{request.region}:{request.account}:log-group:{group}"
+    refused = why_no_log_key(request.cloud, key, request.region, arn)
+    if refused:
+        raise ResourceFailed(refused)
 
 
 def _backend(request: Request) -> LogsBackend:

@@ -39,6 +39,11 @@ def gone_is_deleted() -> Iterator[None]:
             raise
 
 
+def flag(properties: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
+    """Return a boolean property; templates write it as a boolean or as text."""
+    return str(properties.get(name, default)).lower() == "true"
+
+
 def tag_map(properties: Mapping[str, Any]) -> dict[str, str]:
     """Return the property Tags, a list of keys and values or a map, as a map."""
     tags = properties.get("Tags") or {}

@@ -17,13 +17,12 @@ from localcloud.aurora.engines import ENGINES, Engine
 from localcloud.aurora.managed import AuroraService, Identity, ManagedCluster
 from localcloud.aurora.postgresql_programs import ProgramFailed
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
-from localcloud.resources.on_moto import gone_is_deleted, tag_list
+from localcloud.resources.on_moto import flag, gone_is_deleted, tag_list
+from localcloud.resources.rds_monitoring import refuse_monitoring, show_monitoring
 from localcloud.resources.rds_records import (
     backend,
     cluster_parameters,
-    flag,
     moto_arguments,
-    require_monitoring_role,
     tell_what_has_no_effect,
 )
 
@@ -73,7 +72,7 @@ class Cluster(Handler):
         if identifier in backend(request).clusters:
             raise ResourceFailed(f"DB Cluster already exists: {identifier}")
         _refuse_what_the_engine_lacks(given, engine)
-        require_monitoring_role(request)
+        refuse_monitoring(request)
         password = _new_password() if flag(given, "ManageMasterUserPassword") else given["MasterUserPassword"]
         record = _record(request, identifier, password)
         try:
@@ -81,6 +80,7 @@ class Cluster(Handler):
         except Exception:
             _forget(request, identifier)
             raise
+        show_monitoring(record, given)
         moto_aurora_seams.show_cluster(
             record, managed.writer_address, managed.reader_address, managed.cluster.fail_over
         )
@@ -93,7 +93,7 @@ class Cluster(Handler):
         _refuse_major_upgrade(given, managed)
         _refuse_what_the_engine_lacks(given, managed.cluster.engine)
         _refuse_late_backtrack(given, previous)
-        require_monitoring_role(request)
+        refuse_monitoring(request)
         group = given.get("DBClusterParameterGroupName")
         if group != previous.get("DBClusterParameterGroupName"):
             parameters = cluster_parameters(request, group, managed.parameter_family)
@@ -104,6 +104,7 @@ class Cluster(Handler):
             managed.open(_port(given))
         managed.iam_enabled = flag(given, "EnableIAMDatabaseAuthentication")
         _modify(record, given)
+        show_monitoring(record, given)
         return Provisioned(current.physical_id, _attributes(record, managed), managed)
 
     def delete(self, request: Request, current: Provisioned) -> None:

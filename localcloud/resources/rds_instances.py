@@ -11,18 +11,17 @@ from localcloud.aurora.managed import AuroraService, ManagedCluster
 from localcloud.aurora.postgresql_programs import ProgramFailed
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
 from localcloud.resources.on_moto import gone_is_deleted, tag_list
+from localcloud.resources.rds_monitoring import refuse_monitoring, show_monitoring
 from localcloud.resources.rds_records import (
     backend,
     instance_parameters,
     moto_arguments,
-    require_monitoring_role,
     tell_what_has_no_effect,
 )
 
 _RECORDED = (
     "AutoMinorVersionUpgrade", "AvailabilityZone", "CopyTagsToSnapshot", "DBInstanceClass",
-    "DBParameterGroupName", "DBSubnetGroupName", "Engine", "MonitoringInterval", "MonitoringRoleArn",
-    "PromotionTier", "PubliclyAccessible",
+    "DBParameterGroupName", "DBSubnetGroupName", "Engine", "PromotionTier", "PubliclyAccessible",
 )  # fmt: skip
 
 
@@ -53,7 +52,7 @@ class Instance(Handler):
         """Create the record and start the server."""
         given, managed = request.properties, _cluster(request)
         _refuse_other_engine(given, managed)
-        require_monitoring_role(request)
+        refuse_monitoring(request)
         identifier = (given.get("DBInstanceIdentifier") or request.generated_name(longest=63)).lower()
         record = backend(request).create_db_instance(
             {
@@ -70,6 +69,7 @@ class Instance(Handler):
         except Exception:
             backend(request).delete_db_instance(identifier)
             raise
+        show_monitoring(record, given)
         moto_aurora_seams.show_instance(
             record, managed.instance_address(identifier), lambda: managed.is_writer(identifier)
         )
@@ -78,7 +78,7 @@ class Instance(Handler):
     def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
         """Change the class, parameters and what else is only recorded."""
         given = request.properties
-        require_monitoring_role(request)
+        refuse_monitoring(request)
         managed: ManagedCluster = current.state
         record = backend(request).databases[current.physical_id]
         group = given.get("DBParameterGroupName")
@@ -88,6 +88,7 @@ class Instance(Handler):
             managed.cluster.change_instance_parameters(current.physical_id, parameters)
         for name, value in moto_arguments(given, _RECORDED).items():
             setattr(record, name, value)
+        show_monitoring(record, given)
         record.tags = tag_list(given)
         return Provisioned(current.physical_id, _attributes(record, managed), managed)
 

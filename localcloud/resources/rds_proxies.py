@@ -16,8 +16,8 @@ from localcloud.aurora.managed import AuroraService, Identity, ManagedProxy
 from localcloud.aurora.proxy import ProxySettings, SecretUser
 from localcloud.authorization import services_acting
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
-from localcloud.resources.on_moto import tag_list
-from localcloud.resources.rds_records import backend, flag
+from localcloud.resources.on_moto import flag, tag_list
+from localcloud.resources.rds_records import backend
 
 _log = logging.getLogger(__name__)
 

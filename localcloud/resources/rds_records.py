@@ -9,7 +9,6 @@ from typing import Any
 from botocore import xform_name
 from moto.rds.models import RDSBackend, rds_backends
 
-from localcloud.authorization import services_acting
 from localcloud.resources.base import Properties, Request, ResourceFailed
 
 _log = logging.getLogger(__name__)
@@ -24,11 +23,6 @@ def backend(request: Request) -> RDSBackend:
 def moto_arguments(properties: Properties, names: Iterable[str]) -> dict[str, Any]:
     """These properties, as far as given, under the names and of the kinds that moto's RDS takes."""
     return {xform_name(name): _typed(properties[name]) for name in names if name in properties}
-
-
-def flag(properties: Properties, name: str, *, default: bool = False) -> bool:
-    """A boolean property; templates write it as a boolean or as text."""
-    return str(properties.get(name, default)).lower() == "true"
 
 
 def cluster_parameters(request: Request, group: str | None, family: str) -> dict[str, str]:
@@ -77,11 +71,3 @@ def _typed(value: Any) -> Any:
     if isinstance(value, str) and value.isdecimal() and not value.startswith("0"):
         return int(value)
     return value
-
-
-def require_monitoring_role(request: Request) -> None:
-    """Refuse what RDS refuses: a role for Enhanced Monitoring that cannot be used for it."""
-    role = request.properties.get("MonitoringRoleArn")
-    refused = role and services_acting.why_no_monitoring(request.cloud, role, request.region)
-    if refused:
-        raise ResourceFailed(refused)

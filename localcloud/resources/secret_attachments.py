@@ -12,7 +12,7 @@ from moto.secretsmanager.models import SecretsManagerBackend, secretsmanager_bac
 from localcloud.aurora.managed import AuroraService
 from localcloud.resources import secret_rotation
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
-from localcloud.resources.rds_records import flag
+from localcloud.resources.on_moto import flag
 
 _DETAILS = ("engine", "host", "port", "dbname", "dbClusterIdentifier")
 _log = logging.getLogger(__name__)

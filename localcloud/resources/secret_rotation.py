@@ -130,7 +130,7 @@ def _take(cloud: Cloud, secret: Any, version: str, step: str) -> str | None:
     refused = services_acting.why_no_rotation(cloud, function, secret.arn)
     if refused:
         return refused
-    outcome = cloud.part(Functions, Functions).invoke(function, event)
+    outcome = cloud.part(Functions, Functions).invoke(function, event, waits=True)
     if not outcome.failed:
         return None
     try:

@@ -98,6 +98,26 @@ def gone(operation: Any, **arguments: Any) -> bool:
     return False
 
 
+def key_for(server: Machine, service: str, **condition: Any) -> str:
+    """Return the ARN of a key that a service may use, under a condition."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
+        "Resource": "*",
+        **({"Condition": condition} if condition else {}),
+    }
+    owner = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+    policy = {"Version": "2012-10-17", "Statement": [owner, statement]}
+    arn: str = server.client("kms").create_key(Policy=json.dumps(policy))["KeyMetadata"]["Arn"]
+    return arn
+
+
 def network(**more: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         "Vpc": resource(

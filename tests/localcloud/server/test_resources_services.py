@@ -14,6 +14,7 @@ from tests.localcloud.server.deploying import (
     TRUST,
     DeploymentFailed,
     gone,
+    key_for,
     network,
     ref,
     resource,
@@ -250,9 +251,10 @@ def test_logs(server, stack):
     assert logs.list_tags_log_group(logGroupName=ids["Group"])["tags"] == {"a": "b"}
     [metric] = logs.describe_metric_filters(logGroupName=ids["Group"])["metricFilters"]
     assert metric["filterPattern"] == "ERROR"
-    assert stack.deploy(**parts(KmsKeyId="arn:aws:kms:us-east-1:123456789012:key/k")) == ids
+    key = key_for(server, "logs.us-east-1.amazonaws.com")
+    assert stack.deploy(**parts(KmsKeyId=key)) == ids
     [group] = logs.describe_log_groups(logGroupNamePrefix=ids["Group"])["logGroups"]
-    assert "retentionInDays" not in group and group["kmsKeyId"].endswith("key/k")
+    assert "retentionInDays" not in group and group["kmsKeyId"] == key
     assert logs.list_tags_log_group(logGroupName=ids["Group"])["tags"] == {}
     stack.delete()
     assert logs.describe_log_groups(logGroupNamePrefix=ids["Group"])["logGroups"] == []
