@@ -8,6 +8,7 @@ SHELL := /bin/bash
 DEPLOYMENT ?= dev
 ENGINE ?=
 SHORT ?=
+COMPARE ?=
 NAME ?=
 SEED_FILE ?=
 SEED_LINES ?=
@@ -30,7 +31,7 @@ WHICH = --deployment "$(DEPLOYMENT)" $(ON_ENGINE) $(if $(NAME),--name "$(NAME)")
 SEED = $(if $(SEED_FILE),--seed-file "$(SEED_FILE)") $(if $(SEED_LINES),--seed-lines "$(SEED_LINES)")
 
 .PHONY: help setup local local-status local-destroy test check format synth deploy destroy smoke migrations \
-	acid bench clean
+	audit cost lint-migrations acid bench clean
 
 help:  ## list the verbs
 	@echo "usage: make VERB [VARIABLE=value ...]"
@@ -72,7 +73,7 @@ check: setup  ## format, lint, types and the fast tests
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m ruff check .
 	@$(RUN) -m mypy
-	@$(VENV)/bin/squawk 'schema/postgresql/**/*.sql'
+	@PYTHONPATH=lambda $(RUN) -m operate.migration_lint
 	@PYTHONPATH=lambda $(RUN) -m apply_schema validate --files-only --engine postgresql
 	@PYTHONPATH=lambda $(RUN) -m apply_schema validate --files-only --engine mysql
 	@$(RUN) -m pytest tests/stacks tests/lambdas -n auto -q -m "not slow"
@@ -92,11 +93,32 @@ destroy: setup  ## take a deployment away from AWS             DEPLOYMENT=name [
 smoke: setup  ## run the smoke test again                      DEPLOYMENT=name (local and local-mysql too)
 	@$(OPERATE) smoke $(WHICH)
 
+cost: setup  ## estimate what a deployment costs            DEPLOYMENT=name [ENGINE=mysql] [COMPARE=production|folder]
+	@$(OPERATE) cost $(WHICH) $(if $(COMPARE),--compare "$(COMPARE)")
+
+lint-migrations: setup  ## find what would lock, rewrite or lose data
+	@PYTHONPATH=lambda $(RUN) -m operate.migration_lint
+
 migrations: setup  ## run the migrator where the database is      DEPLOYMENT=name VERB=status [OPTIONS=--json]
 	@$(OPERATE) migrations "$(VERB)" $(WHICH) $(OPTIONS)
 
 acid: setup  ## show ACID with counts, and a page                [ENGINE=mysql] [SHORT=1]
 	@$(RUN) -m acid $(if $(ENGINE),--engine "$(ENGINE)") $(if $(SHORT),--short)
+
+audit: setup build/audit/.ready  ## look at all deployments with every scanner [OPTIONS="dev production --engine mysql"]
+	@$(RUN) -m audit $(OPTIONS)
+
+build/audit/.ready: requirements-audit.txt
+	@echo "Setting up the scanners in build/audit (about half a minute the first time)"
+	@rm -rf build/audit && mkdir -p build/audit/cfn-guard
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --target build/audit/python \
+		--constraint requirements-audit.txt cdk-nag cdklabs.cdk-validator-cfnguard
+	@tar -xzf build/audit/python/cdklabs/cdk_validator_cfnguard/_jsii/*.tgz -C build/audit/cfn-guard \
+		--strip-components 1 package/bin package/rules
+	@$(PYTHON) -m venv build/audit/checkov
+	@build/audit/checkov/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint requirements-audit.txt checkov
+	@touch $@
 
 bench: setup build/bench/.ready  ## measure against the floors, in one run     [BENCH="name ..."] [BENCH="orders --short"]
 	@$(RUN) -m bench $(BENCH)
