@@ -50,6 +50,7 @@ class Stage:
     engine: str
     writer: Server
     reader: Server
+    """None where the stage was opened without one."""
     products: tuple[str, ...]
 
     def session(
@@ -104,8 +105,10 @@ class Stage:
 
 
 @contextmanager
-def open_stage(engine: str, *, products: int = 24, stock: int = 1_000_000) -> Iterator[Stage]:
-    """Start both servers, migrate, and put so many products into stock; end it all in the end."""
+def open_stage(
+    engine: str, *, products: int = 24, stock: int = 1_000_000, with_reader: bool = True
+) -> Iterator[Stage]:
+    """Start the servers, migrate, and put so many products into stock; end it all in the end."""
     with tempfile.TemporaryDirectory(prefix="shop-acid-") as name:
         directory = Path(name)
         directory.chmod(0o711)  # the servers run as nobody where this runs as root
@@ -113,14 +116,16 @@ def open_stage(engine: str, *, products: int = 24, stock: int = 1_000_000) -> It
         try:
             with closing(_MIGRATIONS[engine](writer)) as migrations:
                 apply(migrations, read_files(PROJECT / "schema" / engine), report=lambda _line: None)
-            reader = type(writer).clone(writer, directory / "reader")
+            codes = tuple(f"ACID-{number:04}" for number in range(products))
+            stage = Stage(engine, writer, None, codes)
             try:
-                codes = tuple(f"ACID-{number:04}" for number in range(products))
-                stage = Stage(engine, writer, reader, codes)
+                if with_reader:
+                    stage.reader = type(writer).clone(writer, directory / "reader")
                 _fill(stage, stock)
                 yield stage
             finally:
-                reader.kill()
+                if stage.reader is not None:
+                    stage.reader.kill()
         finally:
             writer.kill()
 

@@ -36,9 +36,9 @@ tr:nth-child(even) td { background: #f6f8fa } .no { color: #b42318; font-weight:
 _HOW = f"""
 <p>An order has one to five lines of one to three pieces each, of a thousand products: drawn uniformly, or by
 Zipf's law with the exponent {HOT.exponent}, where the most wanted product is {HOT.share_of_first:.0%} of all
-lines. Every commit waits for the disk. Each run begins without orders, on a writer with a reader behind it;
-after it all invariants are looked at, and the orders that are there are compared with those that were
-acknowledged.</p>
+lines. Every commit waits for the disk. Each run begins without orders;
+a reader follows the writer while it is watched, and not else, since it shares the machine. After the run all
+invariants are looked at, and the orders that are there are compared with those that were acknowledged.</p>
 <ul>
 <li><b>ours</b>: the order client of the functions, one process and one connection per customer.</li>
 <li><b>pgbench</b>, <b>sysbench</b>: the load tools, which call the same routine with the same mix.</li>

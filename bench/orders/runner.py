@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from bench.orders import customers, endpoint, pgbench, pgbouncer, relay, sysbench
@@ -61,9 +61,13 @@ class Runner:
 
     def run(self, cell: Cell, seconds: float) -> Run:
         """Run it in a shop without orders, and look at what it left."""
-        self._shop.start_over()
-        outcome = self._by_tool(cell, seconds) if cell.client == FLOOR else self._by_python(cell, seconds)
-        return Run(outcome, self._shop.check())
+        with self._shop.watched() if cell.way == WATCHED else nullcontext() as reader:
+            self._shop.start_over()
+            if cell.client == FLOOR:
+                outcome = self._by_tool(cell, seconds)
+            else:
+                outcome = self._by_python(cell, seconds, reader)
+            return Run(outcome, self._shop.check())
 
     def _by_tool(self, cell: Cell, seconds: float) -> Outcome:
         shop, reconnect = self._shop, cell.way in (RECONNECTING, POOLED)
@@ -80,11 +84,11 @@ class Runner:
             clients=cell.clients, seconds=seconds, reconnect=reconnect,
         )  # fmt: skip
 
-    def _by_python(self, cell: Cell, seconds: float) -> Outcome:
+    def _by_python(self, cell: Cell, seconds: float, reader: Socket | None) -> Outcome:
         task = Task(
             cell.client, cell.clients, seconds, cell.mix,
             way_in=self._ways.get(cell.way, self._shop.writer),
-            reader=self._shop.reader if cell.way == WATCHED else None,
+            reader=reader,
         )  # fmt: skip
         if cell.client != NAIVE:
             return customers.order(task)

@@ -1,10 +1,12 @@
-"""The shop that is ordered from: a durable writer and its reader, filled anew before each run."""
+"""The shop that is ordered from: a durable writer, filled anew before each run, and a reader on demand."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from acid.load import WAREHOUSE_ID
 from acid.replication import position_of, wait_for
@@ -89,10 +91,23 @@ class Shop:
         """Where the writer listens."""
         return Socket(self.engine, str(self.stage.writer.socket_path))
 
-    @property
-    def reader(self) -> Socket:
-        """Where the reader listens."""
-        return Socket(self.engine, str(self.stage.reader.socket_path))
+    @contextmanager
+    def watched(self) -> Iterator[Socket]:
+        """Have a reader that follows the writer, and tell where it listens.
+
+        Only while somebody looks: here it does the writer's work once more on the same cores, on MySQL with
+        more of them than the writer takes, where Aurora's readers have a machine of their own and share the
+        writer's volume.
+        """
+        writer = self.stage.writer
+        directory = Path(tempfile.mkdtemp(prefix="reader-", dir=writer.directory.parent))
+        directory.chmod(0o711)
+        self.stage.reader = type(writer).clone(writer, directory / "server", _OF_READER[self.engine])
+        try:
+            yield Socket(self.engine, str(self.stage.reader.socket_path))
+        finally:
+            self.stage.reader.remove()
+            self.stage.reader = None
 
     def start_over(self) -> None:
         """Have no orders and full shelves, on the reader too, and nothing left to write from before."""
@@ -107,8 +122,9 @@ class Shop:
                 )
             for statement in _SETTLE[self.engine]:
                 session.rows(statement)
-            with closing(self.stage.session(SUPERUSER, on=self.stage.reader)) as reader:
-                wait_for(reader, position_of(session))
+            if self.stage.reader is not None:
+                with closing(self.stage.session(SUPERUSER, on=self.stage.reader)) as reader:
+                    wait_for(reader, position_of(session))
             self._deadlocks_before = self._deadlocks(session)
 
     def check(self) -> Found:
@@ -144,6 +160,5 @@ class Shop:
 @contextmanager
 def open_shop(engine: str) -> Iterator[Shop]:
     """Start it; all of it ends with the block."""
-    with open_stage(engine, products=0) as stage:
-        stage.reader.configure(_OF_READER[engine])
+    with open_stage(engine, products=0, with_reader=False) as stage:
         yield Shop(stage)
