@@ -6,8 +6,7 @@ read; and both leave their caller waiting inside one call, where nothing but ano
 
 from __future__ import annotations
 
-import heapq
-import itertools
+import math
 import os
 import socket
 import threading
@@ -35,51 +34,55 @@ def cut_off_after(session: Session, seconds: float) -> Iterator[None]:
 
 
 class _Alarm:
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor: int | None = descriptor
+    """Shuts a connection down at a time of the monotonic clock."""
+
+    __slots__ = ("at_seconds", "descriptor")
+
+    def __init__(self, descriptor: int, at_seconds: float) -> None:
+        self.descriptor = descriptor
+        self.at_seconds = at_seconds
 
 
 class _Watchdog:
-    """One thread for all sessions of the process, which sleeps until the next alarm."""
+    """One thread for all sessions of the process, which sleeps until the next alarm.
+
+    There are as many alarms as there are sessions at work, so that a search through all of them, a few times
+    a minute, costs less than to keep them in order with every order.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._alarms: list[tuple[float, int, _Alarm]] = []
-        self._numbers = itertools.count()
+        self._alarms: set[_Alarm] = set()
+        self._wakes_at_seconds = math.inf
         self._thread: threading.Thread | None = None
 
-    def arm(self, descriptor: int, at: float) -> _Alarm:
+    def arm(self, descriptor: int, at_seconds: float) -> _Alarm:
         """Shut the connection down at this time of the monotonic clock."""
-        alarm = _Alarm(descriptor)
+        alarm = _Alarm(descriptor, at_seconds)
         with self._changed:
-            heapq.heappush(self._alarms, (at, next(self._numbers), alarm))
+            self._alarms.add(alarm)
             if self._thread is None or not self._thread.is_alive():  # a forked process has none
                 self._thread = threading.Thread(target=self._watch, name="session-watchdog", daemon=True)
                 self._thread.start()
-            elif self._alarms[0][2] is alarm:
+            elif at_seconds < self._wakes_at_seconds:
                 self._changed.notify()
         return alarm
 
     def disarm(self, alarm: _Alarm) -> None:
         """Never shut it down from here on."""
         with self._changed:
-            alarm.descriptor = None
+            self._alarms.discard(alarm)
 
     def _watch(self) -> None:
         with self._changed:
             while True:
-                while self._alarms and self._alarms[0][2].descriptor is None:
-                    heapq.heappop(self._alarms)
-                if not self._alarms:
-                    self._changed.wait()
-                    continue
-                at, _, alarm = self._alarms[0]
-                if at > (now := time.monotonic()):
-                    self._changed.wait(at - now)
-                    continue
-                heapq.heappop(self._alarms)
-                if alarm.descriptor is not None:
+                now = time.monotonic()
+                for alarm in [each for each in self._alarms if each.at_seconds <= now]:
+                    self._alarms.discard(alarm)
                     _shut_down(alarm.descriptor)
+                self._wakes_at_seconds = min((each.at_seconds for each in self._alarms), default=math.inf)
+                idle = self._wakes_at_seconds == math.inf
+                self._changed.wait(None if idle else self._wakes_at_seconds - now)
 
 
 def _shut_down(descriptor: int) -> None:
