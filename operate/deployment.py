@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stacks.engines import ENGINES
-from stacks.settings import kind_on
+from stacks.settings import STACKS, kind_on
 
 PROJECT = Path(__file__).resolve().parent.parent
 PRODUCT = "shop"
@@ -18,7 +18,7 @@ LOCAL = tuple(kind_on("local", engine) for engine in ENGINES)
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """One deployment of the three stacks.
+    """One deployment of the four stacks.
 
     `kind` is an entry of the settings' DEPLOYMENTS; `engine` is empty where the settings decide; `name`
     distinguishes the ephemeral ones (`pr-42`) and is empty for the others; `seed_file` is the path of a CSV
@@ -50,13 +50,9 @@ class Deployment:
         return self.name or self.kind
 
     @property
-    def stack_names(self) -> tuple[str, str, str]:
-        """Network, database and schema stack, in the order of their creation."""
-        return (
-            f"{PRODUCT}-{self.title}-network",
-            f"{PRODUCT}-{self.title}-database",
-            f"{PRODUCT}-{self.title}-schema",
-        )
+    def stack_names(self) -> tuple[str, ...]:
+        """All of its stacks, in the order of their creation."""
+        return tuple(f"{PRODUCT}-{self.title}-{part}" for part in STACKS)
 
     @property
     def context(self) -> dict[str, str]:

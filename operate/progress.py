@@ -80,7 +80,8 @@ class Follower:
         for stack in self.stacks:
             for event in self._new_events(stack.name):
                 stack.observe(event)
-        self.stacks[-1].note = self._seed_progress() or self.stacks[-1].note
+            if any(logical_id.startswith("SeedData") for logical_id in stack.running):
+                stack.note = self._seed_progress(stack.name) or stack.note
 
     def failures(self) -> str:
         """What failed first in each stack, a line each; empty when nothing did."""
@@ -101,11 +102,9 @@ class Follower:
             return fresh[::-1]
         return fresh[::-1]
 
-    def _seed_progress(self) -> str | None:
-        if not any(logical_id.startswith("SeedData") for logical_id in self.stacks[-1].running):
-            return None
+    def _seed_progress(self, stack_name: str) -> str | None:
         try:
-            group = self._seed_log_group = self._seed_log_group or self._find_seed_log_group()
+            group = self._seed_log_group = self._seed_log_group or self._find_seed_log_group(stack_name)
             events = self._logs.filter_log_events(
                 logGroupName=group, startTime=int(self._since * 1000), filterPattern='"seed progress"'
             )["events"]
@@ -118,10 +117,8 @@ class Follower:
             f"{int(records[-1]['lines']):,} lines loaded, {int(records[-1]['lines_per_second']):,} a second"
         )
 
-    def _find_seed_log_group(self) -> str:
-        resources = self._cloudformation.describe_stack_resources(StackName=self.stacks[-1].name)[
-            "StackResources"
-        ]
+    def _find_seed_log_group(self, stack_name: str) -> str:
+        resources = self._cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]
         group: str = next(
             resource["PhysicalResourceId"]
             for resource in resources

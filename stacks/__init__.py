@@ -1,1 +1,1 @@
-"""What is deployed: typed settings and the three stacks built from them."""
+"""What is deployed: typed settings and the four stacks built from them."""

@@ -82,7 +82,7 @@ def aurora_cluster(
         removal_policy=cluster_removal(deployment),
     )
     for kind in engine.log_exports:
-        _make_log_before(cluster, kind, scope=scope, deployment=deployment)
+        _make_log_before(cluster, kind, scope=scope, deployment=deployment, log_key=network.log_key)
     return cluster
 
 
@@ -131,12 +131,13 @@ def _instance(
 
 
 def _make_log_before(
-    cluster: rds.DatabaseCluster, kind: str, *, scope: Construct, deployment: Deployment
+    cluster: rds.DatabaseCluster, kind: str, *, scope: Construct, deployment: Deployment, log_key: kms.IKey
 ) -> None:
     """Make the log group that RDS writes to before RDS would make one that is never deleted."""
     group = log_group(
         scope,
         f"{kind.capitalize()}Logs",
+        key=log_key,
         retention_days=deployment.database.log_retention_days,
         name=f"/aws/rds/cluster/{deployment.cluster_name}/{kind}",
     )

@@ -49,7 +49,7 @@ class DatabaseStack(cdk.Stack):
             termination_protection=deployment.termination_protection,
         )
         self._deployment = deployment
-        self._vpc = network.vpc
+        self._vpc, self._log_key = network.vpc, network.log_key
         self.client_security_group = self._client_group(network)
         self.key = kms.Key(
             self,
@@ -84,6 +84,7 @@ class DatabaseStack(cdk.Stack):
             vpc=self._vpc,
             client_security_group=self.client_security_group,
             environment=self._environment(),
+            log_key=self._log_key,
             settings=self._deployment.functions,
         )
 

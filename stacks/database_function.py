@@ -9,6 +9,7 @@ from typing import cast
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -28,6 +29,7 @@ class SharedByFunctions:
     vpc: ec2.IVpc
     client_security_group: ec2.ISecurityGroup
     environment: Mapping[str, str]
+    log_key: kms.IKey
     settings: FunctionSettings
 
 
@@ -47,7 +49,7 @@ class DatabaseFunction(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         settings = shared.settings
-        own_log = log_group(self, "Logs", retention_days=settings.log_retention_days)
+        own_log = log_group(self, "Logs", key=shared.log_key, retention_days=settings.log_retention_days)
         self.function = lambda_.Function(
             self,
             "Function",

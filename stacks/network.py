@@ -8,9 +8,10 @@ from typing import cast
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from stacks.retention import log_group, may_write_to
+from stacks.retention import log_group, may_encrypt_logs, may_write_to
 from stacks.settings import Deployment, NetworkSettings
 
 ISOLATED = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
@@ -32,15 +33,17 @@ class NetworkStack(cdk.Stack):
             scope,
             construct_id,
             stack_name=deployment.stack_name("network"),
-            description=f"Network of shop-{deployment.name}: isolated subnets, endpoints, flow logs",
+            description=f"Network of shop-{deployment.name}: isolated subnets, endpoints, logs and their key",
             env=cdk.Environment(region=deployment.region),
             termination_protection=deployment.termination_protection,
         )
-        self.vpc = _isolated_vpc(self, deployment.network)
+        self.log_key = _log_key(self, deployment)
+        """Encrypts every log group of the deployment's stacks; it is here since all others come later."""
+        self.vpc = _isolated_vpc(self, deployment.network, self.log_key)
         self.zones = [_zone_of(subnet) for subnet in self.vpc.isolated_subnets]
         """The zones that the subnets lie in, in their order."""
         self.secrets_manager_endpoint = _closed_secrets_manager_endpoint(self, self.vpc)
-        _log_flows(self, self.vpc, deployment.network)
+        _log_flows(self, self.vpc, deployment.network, self.log_key)
 
 
 def closed_security_group(
@@ -57,7 +60,20 @@ def closed_security_group(
     return group
 
 
-def _isolated_vpc(scope: Construct, settings: NetworkSettings) -> ec2.Vpc:
+def _log_key(stack: cdk.Stack, deployment: Deployment) -> kms.Key:
+    key = kms.Key(
+        stack,
+        "LogKey",
+        description=f"Logs of shop-{deployment.name}",
+        alias=deployment.log_key_alias,
+        enable_key_rotation=True,
+        removal_policy=cdk.RemovalPolicy.DESTROY,  # logs are not data: they go with what wrote them
+    )
+    key.add_to_resource_policy(may_encrypt_logs(stack, deployment))
+    return key
+
+
+def _isolated_vpc(scope: Construct, settings: NetworkSettings, log_key: kms.IKey) -> ec2.Vpc:
     # A sixteenth of the network for each subnet: three are used, the others are room for what may come.
     subnet_prefix = ipaddress.ip_network(settings.cidr).prefixlen + 4
     vpc = ec2.Vpc(
@@ -74,18 +90,20 @@ def _isolated_vpc(scope: Construct, settings: NetworkSettings) -> ec2.Vpc:
         gateway_endpoints={"S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)},
         restrict_default_security_group=True,
     )
-    _own_the_log_of_the_default_group_closer(vpc, settings)
+    _own_the_log_of_the_default_group_closer(vpc, settings, log_key)
     return vpc
 
 
-def _own_the_log_of_the_default_group_closer(vpc: ec2.Vpc, settings: NetworkSettings) -> None:
+def _own_the_log_of_the_default_group_closer(
+    vpc: ec2.Vpc, settings: NetworkSettings, log_key: kms.IKey
+) -> None:
     """Give the CDK's function that closes the default security group a log that goes when it goes.
 
     And leave for that log alone, where AWS's managed policy lets it write, and create, any.
     """
     stack = cdk.Stack.of(vpc)
     provider = cast(Construct, stack.node.find_child("Custom::VpcRestrictDefaultSGCustomResourceProvider"))
-    group = log_group(provider, "Logs", retention_days=settings.flow_log_retention_days)
+    group = log_group(provider, "Logs", key=log_key, retention_days=settings.flow_log_retention_days)
     handler = cast(cdk.CfnResource, provider.node.find_child("Handler"))
     handler.add_property_override("LoggingConfig.LogGroup", group.log_group_name)
     role = cast(cdk.CfnResource, provider.node.find_child("Role"))
@@ -116,8 +134,8 @@ def _closed_secrets_manager_endpoint(scope: Construct, vpc: ec2.Vpc) -> ec2.Inte
     )
 
 
-def _log_flows(scope: Construct, vpc: ec2.Vpc, settings: NetworkSettings) -> None:
-    group = log_group(scope, "FlowLogs", retention_days=settings.flow_log_retention_days)
+def _log_flows(scope: Construct, vpc: ec2.Vpc, settings: NetworkSettings, log_key: kms.IKey) -> None:
+    group = log_group(scope, "FlowLogs", key=log_key, retention_days=settings.flow_log_retention_days)
     write = iam.PolicyStatement(
         actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
         resources=[group.log_group_arn],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
@@ -21,15 +22,38 @@ def key_and_secret_removal(deployment: Deployment) -> cdk.RemovalPolicy:
 
 
 def log_group(
-    scope: Construct, construct_id: str, *, retention_days: int, name: str | None = None
+    scope: Construct, construct_id: str, *, key: kms.IKey, retention_days: int, name: str | None = None
 ) -> logs.LogGroup:
-    """Return a log group that goes with its stack; a name is for a service that insists on one."""
+    """Return an encrypted log group that goes with its stack; a name is for a service that insists on one.
+
+    The key is NetworkStack.log_key, whose policy knows a group by its name: see `may_encrypt_logs`.
+    """
     return logs.LogGroup(
         scope,
         construct_id,
         log_group_name=name,
+        encryption_key=key,
         retention=_RETENTION[retention_days],
         removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+
+
+def may_encrypt_logs(stack: cdk.Stack, deployment: Deployment) -> iam.PolicyStatement:
+    """Return leave for CloudWatch Logs to use a key for the log groups of this deployment, and for no other.
+
+    The statement is a key policy's, as
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html has it.
+    """
+    groups = f"arn:{cdk.Aws.PARTITION}:logs:{stack.region}:{stack.account}:log-group:"
+    return iam.PolicyStatement(
+        principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
+        actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
+        resources=["*"],  # in a key's policy: this key
+        conditions={
+            "ArnLike": {
+                "kms:EncryptionContext:aws:logs:arn": [groups + name for name in deployment.log_group_names]
+            }
+        },
     )
 
 

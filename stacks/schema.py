@@ -21,7 +21,12 @@ from constructs import Construct
 
 from stacks.assets import LambdaAsset, content_digest
 from stacks.database import APPLICATION_USER, LOADER_USER, READ_ONLY_USER, DatabaseStack
-from stacks.database_function import DatabaseFunction, function_role, needs_no_policy_of_its_own
+from stacks.database_function import (
+    DatabaseFunction,
+    SharedByFunctions,
+    function_role,
+    needs_no_policy_of_its_own,
+)
 from stacks.publishing import publish
 from stacks.retention import log_group
 from stacks.settings import Deployment
@@ -140,7 +145,7 @@ class SchemaStack(cdk.Stack):
     def _custom_resource(
         self, name: str, function: DatabaseFunction, properties: dict[str, str], *, suffix: str = ""
     ) -> cdk.CustomResource:
-        provider = _provider(function, log_retention_days=self._deployment.functions.log_retention_days)
+        provider = _provider(function, self._shared)
         return cdk.CustomResource(
             self,
             f"{name}Resource{suffix}",
@@ -150,10 +155,10 @@ class SchemaStack(cdk.Stack):
         )
 
 
-def _provider(function: DatabaseFunction, *, log_retention_days: int) -> custom_resources.Provider:
+def _provider(function: DatabaseFunction, shared: SharedByFunctions) -> custom_resources.Provider:
     """Return the CDK's framework around `function`: outside the VPC, with a log and a role of its own."""
     scope = Construct(function, "Framework")
-    own_log = log_group(scope, "Logs", retention_days=log_retention_days)
+    own_log = log_group(scope, "Logs", key=shared.log_key, retention_days=shared.settings.log_retention_days)
     call = iam.PolicyStatement(
         actions=["lambda:GetFunction", "lambda:InvokeFunction"], resources=[function.function.function_arn]
     )

@@ -13,6 +13,8 @@ from typing import Literal
 from stacks.engines import ENGINES
 
 POSTGRESQL = ENGINES["postgresql"]
+STACKS = ("network", "database", "schema", "observability")
+"""What a deployment consists of, in the order of its creation; each part's stack is shop-NAME-PART."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,16 @@ class Deployment:
         return f"shop-{self.name}"
 
     @property
+    def log_group_names(self) -> tuple[str, ...]:
+        """The names of all of its log groups, with a wildcard for what AWS adds to them."""
+        stacks = (self.stack_name(part) for part in STACKS)
+        return (
+            *(f"{stack}-*" for stack in stacks),
+            f"/aws/rds/cluster/{self.cluster_name}/*",
+            f"/aws/rds/proxy/{self.proxy_name}",
+        )
+
+    @property
     def read_only_endpoint_name(self) -> str:
         """The name of the proxy's read-only endpoint."""
         return f"shop-{self.name}-read-only"
@@ -125,6 +137,11 @@ class Deployment:
     def key_alias(self) -> str:
         """The alias of the key that encrypts data, backups and secret."""
         return f"alias/shop-{self.name}"
+
+    @property
+    def log_key_alias(self) -> str:
+        """The alias of the key that encrypts logs."""
+        return f"alias/shop-{self.name}-logs"
 
     def parameter_name(self, path: str) -> str:
         """Return the name of an SSM parameter."""

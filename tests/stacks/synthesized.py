@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,6 +66,11 @@ class Synthesized:
         found = self.of_type(resource_type)
         assert len(found) == 1, list(found)
         return next(iter(found.items()))
+
+    def key(self, name: str = "Key") -> tuple[str, dict[str, Any]]:
+        """Return logical id and properties of the key with this construct id; "Key" encrypts the data."""
+        (found,) = [i for i in self.of_type("AWS::KMS::Key") if re.fullmatch(f"{name}[0-9A-F]{{8}}", i)]
+        return found, self.resources[found]["Properties"]
 
     def functions(self) -> dict[str, dict[str, Any]]:
         """Return our own functions (not the CDK's) by the package that they run."""

@@ -55,7 +55,7 @@ def test_the_database_listens_where_no_scanner_looks_first(synthesized):
 
 
 def test_data_and_secret_are_encrypted_with_a_key_of_our_own_that_rotates(synthesized):
-    key_id, key = synthesized.the_one("AWS::KMS::Key")
+    key_id, key = synthesized.key()
     _, secret = synthesized.the_one("AWS::SecretsManager::Secret")
     assert key["EnableKeyRotation"] is True
     assert cluster_of(synthesized)["StorageEncrypted"] is True
@@ -64,7 +64,7 @@ def test_data_and_secret_are_encrypted_with_a_key_of_our_own_that_rotates(synthe
 
 
 def test_the_key_is_given_to_this_account_alone(synthesized):
-    _, key = synthesized.the_one("AWS::KMS::Key")
+    _, key = synthesized.key()
     for statement in key["KeyPolicy"]["Statement"]:
         assert list(statement["Principal"]) == ["AWS"]
         assert statement["Principal"]["AWS"] != "*"

@@ -30,6 +30,12 @@ def test_every_log_is_forgotten_after_a_while(synthesized):
         assert group["RetentionInDays"] >= 1
 
 
+def test_every_log_is_encrypted_with_the_key_of_logs(synthesized):
+    key_id, _ = synthesized.key("LogKey")
+    for group_id, group in synthesized.of_type("AWS::Logs::LogGroup").items():
+        assert referred(group["KmsKeyId"]) == {key_id}, group_id
+
+
 def test_no_function_brings_back_a_deleted_log_group(synthesized):
     for function_id, function in synthesized.of_type("AWS::Lambda::Function").items():
         actions = [a for s in synthesized.statements_of(function["Role"]) for a in as_list(s["Action"])]
@@ -62,7 +68,7 @@ def test_only_migrator_and_rotation_know_and_may_read_the_admin_secret(synthesiz
 
 def test_whoever_reads_the_secret_may_decrypt_it_through_secrets_manager_only(synthesized):
     """An imported secret's grant forgets that: https://github.com/aws/aws-cdk/issues/10160."""
-    key_id, _ = synthesized.the_one("AWS::KMS::Key")
+    key_id, _ = synthesized.key()
     decrypting = {}
     for package, function in synthesized.functions().items():
         for statement in synthesized.statements_of(function["Role"]):

@@ -32,9 +32,9 @@ OUTPUTS = {
         "MigrationsFunction": "schema/migrations-function",
     },
 }
+CONSTRUCT_IDS = ("Network", "Database", "Schema", "Observability")
 STATEFUL_LOGICAL_IDS = {
     "AWS::EC2::VPC": "Vpc8378EB38",
-    "AWS::KMS::Key": "Key961B73FD",
     "AWS::RDS::DBCluster": "ClusterEB0386A7",
     "AWS::SecretsManager::Secret": "AdminSecretB9452750",
 }
@@ -102,13 +102,14 @@ def test_stacks_are_named_after_product_and_deployment(synthesized):
         if artifact["type"] == "aws:cloudformation:stack"
     }
     prefix = synthesized.the_one("AWS::RDS::DBCluster")[1]["DBClusterIdentifier"]
-    assert stacks == {name: f"{prefix}-{name.lower()}" for name in ("Network", "Database", "Schema")}
+    assert stacks == {name: f"{prefix}-{name.lower()}" for name in CONSTRUCT_IDS}
 
 
 def test_what_holds_data_keeps_its_logical_id(synthesized):
     """Another logical id is another resource: CloudFormation would replace the database by an empty one."""
     for resource_type, logical_id in STATEFUL_LOGICAL_IDS.items():
         assert synthesized.the_one(resource_type)[0] == logical_id
+    assert synthesized.key()[0] == "Key961B73FD"
     instances = synthesized.of_type("AWS::RDS::DBInstance")
     assert {"ClusterWriterA91BB273", "ClusterReader16376AFD4"} <= set(instances)
 

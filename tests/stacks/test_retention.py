@@ -5,11 +5,15 @@ from __future__ import annotations
 from stacks.retention import _RETENTION
 from stacks.validation import LOG_RETENTION_DAYS
 
-STATEFUL = ("AWS::RDS::DBCluster", "AWS::KMS::Key", "AWS::SecretsManager::Secret")
+STATEFUL = ("AWS::RDS::DBCluster", "AWS::SecretsManager::Secret")
 
 
 def policies(synthesized, resource_type):
     logical_id, _ = synthesized.the_one(resource_type)
+    return policies_of(synthesized, logical_id)
+
+
+def policies_of(synthesized, logical_id):
     resource = synthesized.resources[logical_id]
     return resource["DeletionPolicy"], resource["UpdateReplacePolicy"]
 
@@ -20,20 +24,22 @@ def test_nothing_stays_of_a_deployment_whose_data_are_not_retained(not_retained)
             assert resource.get(policy, "Delete") == "Delete", logical_id
     for resource_type in STATEFUL:  # left out, these would be kept by default
         assert policies(not_retained, resource_type) == ("Delete", "Delete")
+    for key in not_retained.of_type("AWS::KMS::Key"):
+        assert policies_of(not_retained, key) == ("Delete", "Delete")
     _, cluster = not_retained.the_one("AWS::RDS::DBCluster")
     assert cluster["DeletionProtection"] is False
 
 
 def test_retained_data_leave_a_snapshot_with_the_key_and_the_secret_that_it_needs(retained):
     assert policies(retained, "AWS::RDS::DBCluster") == ("Snapshot", "Snapshot")
-    assert policies(retained, "AWS::KMS::Key") == ("Retain", "Retain")
+    assert policies_of(retained, retained.key()[0]) == ("Retain", "Retain")
     assert policies(retained, "AWS::SecretsManager::Secret") == ("Retain", "Retain")
 
 
 def test_nothing_else_is_retained_that_could_block_a_deletion(retained):
     """A retained helper holds what it refers to: https://github.com/aws/aws-cdk/issues/5282."""
-    kept = {r["Type"] for r in retained.resources.values() if r.get("DeletionPolicy", "Delete") != "Delete"}
-    assert kept == set(STATEFUL)
+    kept = {i for i, r in retained.resources.items() if r.get("DeletionPolicy", "Delete") != "Delete"}
+    assert kept == {retained.the_one(one)[0] for one in STATEFUL} | {retained.key()[0]}
 
 
 def test_retained_data_are_protected_from_one_wrong_call(retained):
@@ -45,7 +51,7 @@ def test_retained_data_are_protected_from_one_wrong_call(retained):
         for name, artifact in retained.manifest["artifacts"].items()
         if artifact["type"] == "aws:cloudformation:stack"
     }
-    assert protected == {"Network": True, "Database": True, "Schema": False}
+    assert protected == {"Network": True, "Database": True, "Schema": False, "Observability": False}
 
 
 def test_every_log_retention_that_settings_may_name_is_one_of_cloudwatch():

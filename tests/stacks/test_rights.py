@@ -59,7 +59,7 @@ def test_every_role_is_assumed_by_one_service_and_nobody_else(synthesized):
 
 
 def test_the_key_leaves_decisions_to_this_account_and_says_so_once(synthesized):
-    _, key = synthesized.the_one("AWS::KMS::Key")
+    _, key = synthesized.key()
     (statement,) = key["KeyPolicy"]["Statement"]
     assert (statement["Effect"], statement["Action"]) == ("Allow", "kms:*")
     assert referred(statement["Principal"]) == set()
@@ -79,3 +79,29 @@ def test_a_group_stays_closed_when_its_last_rule_goes(synthesized):
         assert "SecurityGroupIngress" not in group, group_id
         (nowhere,) = group["SecurityGroupEgress"]
         assert (nowhere["CidrIp"], nowhere["IpProtocol"]) == ("255.255.255.255/32", "icmp"), group_id
+
+
+def test_the_key_of_logs_is_used_by_cloudwatch_logs_for_groups_of_this_deployment_only(synthesized):
+    _, key = synthesized.key("LogKey")
+    _, leave = key["KeyPolicy"]["Statement"]
+    assert leave["Principal"] == {"Service": "logs.us-east-1.amazonaws.com"}
+    name = synthesized.the_one("AWS::RDS::DBCluster")[1]["DBClusterIdentifier"]
+    groups = [
+        "".join(part for part in arn["Fn::Join"][1] if isinstance(part, str))
+        for arn in leave["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
+    ]
+    assert [group.rpartition("log-group:")[2] for group in groups] == [
+        *(f"{name}-{stack}-*" for stack in ("network", "database", "schema", "observability")),
+        f"/aws/rds/cluster/{name}/*",
+        f"/aws/rds/proxy/{name}",
+    ]
+
+
+def test_every_key_rotates_and_names_nobody_but_this_account_and_services(synthesized):
+    for key_id, key in synthesized.of_type("AWS::KMS::Key").items():
+        assert key["EnableKeyRotation"] is True, key_id
+        own, *services = key["KeyPolicy"]["Statement"]
+        assert own["Principal"]["AWS"]["Fn::Join"][1][-1] == ":root", key_id
+        for statement in services:
+            assert list(statement["Principal"]) == ["Service"], key_id
+            assert statement["Condition"], key_id

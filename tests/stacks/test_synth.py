@@ -79,7 +79,7 @@ def cut_off(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_synth_needs_no_account_no_network_and_no_docker(cut_off):
-    assert len(list(cut_off.glob("*.template.json"))) == 3
+    assert len(list(cut_off.glob("*.template.json"))) == 4
 
 
 def test_the_cdk_s_own_validation_finds_nothing(cut_off):

@@ -23,7 +23,7 @@ class StackFailed(Exception):
 
 @dataclass
 class Deployment:
-    """The three stacks under another name. Several stand in one cloud, each with a database of its own."""
+    """The four stacks under another name. Several stand in one cloud, each with a database of its own."""
 
     cloud: LocalCloud
     name: str

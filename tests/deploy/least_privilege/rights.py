@@ -16,7 +16,7 @@ from typing import Any
 Template = dict[str, Any]
 Templates = Mapping[str, Template]
 
-STACKS = ("Network", "Database", "Schema")
+STACKS = ("Network", "Database", "Schema", "Observability")
 """By construct id, in the order in which they are deployed."""
 
 WHOLE_RESOURCES = {
