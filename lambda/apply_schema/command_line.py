@@ -53,7 +53,14 @@ def main(arguments: Sequence[str]) -> int:
     options, order = _understood(arguments)
     engine = engine_meant(options, os.environ)
     directory = options.directory or packaged_directory(engine)
-    code, answer = run(order, directory, lambda: open_database(options, os.environ), _progress, engine=engine)
+    code, answer = run(
+        order,
+        directory,
+        lambda: open_database(options, os.environ),
+        _progress,
+        engine=engine,
+        optional=options.optional,
+    )
     _print(answer, as_json=options.json)
     return code
 
@@ -80,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("verb", choices=VERBS, metavar="VERB", help=argparse.SUPPRESS)
     parser.add_argument("--directory", help="the folder of .sql files (the shop's)")
+    parser.add_argument(
+        "--optional", action="append", default=[], metavar="SET", help="a set in the folder's optional/, too"
+    )
     parser.add_argument("--engine", choices=ENGINES, help="whose files these are (by URL, variables, folder)")
     parser.add_argument("--url", help="the database's URL")
     parser.add_argument("--secret-arn", help="the database's secret")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -14,6 +15,10 @@ NAMES = (
     "a number has up to 18 digits, a name has letters, digits, '_', '-' and '.'"
 )
 
+OPTIONAL = "optional"
+"""The folder beside the files in which further sets of them lie, each applied only where it is asked for."""
+
+_SET = re.compile(r"[a-z][a-z0-9_]*")
 _NAME = re.compile(r"(?:V([0-9]{1,18})|R)__[A-Za-z0-9_.-]+\.sql")
 
 
@@ -48,13 +53,16 @@ class MigrationFiles(NamedTuple):
         return max((one.version for one in self.migrations if one.version is not None), default=0)
 
 
-def read_files(directory: str | os.PathLike[str]) -> MigrationFiles:
+def read_files(directory: str | os.PathLike[str], optional: Sequence[str] = ()) -> MigrationFiles:
     """Return the folder's migrations, or raise FilesRefused naming everything that is wrong with it.
 
-    Hidden files, folders, and files that do not end in .sql are no migrations.
+    Hidden files, folders, and files that do not end in .sql are no migrations; `optional` names sets in
+    the folder optional/ that belong to them all the same.
     """
     problems: list[str] = []
     migrations = [_read(directory, name, problems) for name in _sql_names(directory)]
+    for chosen in optional:
+        migrations += _read_set(directory, chosen, problems)
     problems += _duplicates([one for one in migrations if one is not None])
     if problems:
         raise FilesRefused("\n".join(problems))
@@ -62,6 +70,21 @@ def read_files(directory: str | os.PathLike[str]) -> MigrationFiles:
     if not found:
         raise FilesRefused(f"{directory} holds no migration: expected files named {NAMES}")
     return MigrationFiles(tuple(sorted(found, key=_order)), _digest(found))
+
+
+def _read_set(directory: str | os.PathLike[str], chosen: str, problems: list[str]) -> list[Migration | None]:
+    """Read an optional set. Without numbers it stands in the way of no later file (docs/adr/0089)."""
+    if not _SET.fullmatch(chosen):
+        problems.append(f"{chosen[:80]!a} is no name of an optional set: expected letters, digits and '_'")
+        return []
+    folder = os.path.join(directory, OPTIONAL, chosen)
+    names = _sql_names(folder)
+    problems += [
+        f"{OPTIONAL}/{chosen}/{name} has a number: an optional set has repeatable files only (R__<name>.sql)"
+        for name in names
+        if version_of(name)
+    ]
+    return [_read(folder, name, problems) for name in names]
 
 
 def version_of(name: str) -> str:
@@ -117,7 +140,9 @@ def _duplicates(migrations: list[Migration]) -> list[str]:
     for one in migrations:
         if one.version is not None:
             names_of.setdefault(one.version, []).append(one.name)
-    return [
+    repeatable = [one.name for one in migrations if one.version is None]
+    twice = sorted({name for name in repeatable if repeatable.count(name) > 1})
+    return [f"{name} is there twice: rename the one of the optional set" for name in twice] + [
         f"version {version} is used by {' and '.join(names)}: give each file a number of its own"
         for version, names in sorted(names_of.items())
         if len(names) > 1

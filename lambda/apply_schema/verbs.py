@@ -15,7 +15,7 @@ from apply_schema.history import HistoryRefused, compare
 from apply_schema.migration_files import FilesRefused, MigrationFiles, read_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from apply_schema.answers import Answer
     from apply_schema.database import MigrationDatabase
@@ -79,13 +79,15 @@ def run(
     report: Report,
     *,
     engine: str = "postgresql",
+    optional: Sequence[str] = (),
 ) -> Ending:
     """Do what is ordered. However it ends, short of a defect, there is an answer.
 
-    `engine` says whose client's scripts these are where no database does.
+    `engine` says whose client's scripts these are where no database does; `optional` names sets of files that
+    are to be there too.
     """
     try:
-        files = read_files(directory)
+        files = read_files(directory, optional)
         if order.files_only:
             return _validate_files(files, engine)
         database = connect()

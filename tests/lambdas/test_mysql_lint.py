@@ -61,7 +61,7 @@ def _left_as_found(sql: str) -> list[str]:
 
 def _tables(sql: str) -> list[str]:
     found = []
-    for name, body, options in re.findall(r"CREATE TABLE ([\w.]+) \((.*?)\n\)([^;]*);", sql, re.DOTALL):
+    for name, body, options in re.findall(r"CREATE TABLE ([\w.]+) \((.*?)\n *\)([^;]*);", sql, re.DOTALL):
         if not re.search(r"CONSTRAINT \w+_pk PRIMARY KEY", body):
             found.append(f"table {name} has no primary key of its own name")
         if "ENGINE = InnoDB" not in options:
