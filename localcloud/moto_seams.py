@@ -21,7 +21,13 @@ from moto.s3.models import FakeBucket
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.ssm.models import ssm_backends
 
-from localcloud import moto_aurora_seams, moto_authorization_seams, moto_network_seams, resources
+from localcloud import (
+    moto_aurora_seams,
+    moto_authorization_seams,
+    moto_cloudwatch_seams,
+    moto_network_seams,
+    resources,
+)
 from localcloud.cloud import Cloud
 from localcloud.cloudformation.api import CloudFormationApi
 from localcloud.cloudformation.change_sets import Operations
@@ -44,6 +50,7 @@ def install(cloud: Cloud) -> CloudFormation:
     _run_functions_as_processes(cloud)
     moto_aurora_seams.install(cloud)
     moto_authorization_seams.install(cloud)
+    moto_cloudwatch_seams.install(cloud)
     moto_network_seams.install()
     return cloudformation
 

@@ -29,8 +29,11 @@ class Concurrency:
         self._is_closed = False
 
     @contextmanager
-    def one(self, function: Any, *, waits: bool) -> Iterator[None]:
-        """Count one more while the block runs; Throttled when there is no room, unless the caller waits."""
+    def one(self, function: Any, *, waits: bool) -> Iterator[int]:
+        """Count one more while the block runs, which learns how many run now.
+
+        Throttled when there is no room, unless the caller waits.
+        """
         name = f"{function.account_id}:{function.region}:{function.function_name}"
         with self._changed:
             while self._is_full(name, function):
@@ -38,8 +41,9 @@ class Concurrency:
                     raise Throttled("Rate Exceeded.")
                 self._changed.wait(_LOOK_AGAIN_SECONDS)
             self._running[name] += 1
+            at_once = self._running[name]
         try:
-            yield
+            yield at_once
         finally:
             with self._changed:
                 self._running[name] -= 1

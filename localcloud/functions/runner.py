@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.cloud import Cloud
-from localcloud.functions.concurrency import Concurrency
+from localcloud.functions.concurrency import Concurrency, Throttled
 from localcloud.functions.configuration import FunctionConfiguration
 from localcloud.functions.environment import Ended, ExecutionEnvironment, TimedOut
 from localcloud.functions.launcher import Launcher
 from localcloud.functions.warm_pool import WarmPool
+from localcloud.metrics.of_functions import FunctionMetrics
 
 LARGEST_RESPONSE_BYTES = 6_291_556
 """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 6 MB, in Lambda's words."""
@@ -37,6 +38,8 @@ class Outcome:
     payload: str
     failed: bool
     log_tail: str
+    milliseconds: float = 0.0
+    """How long the handler ran."""
 
 
 class Functions:
@@ -46,6 +49,7 @@ class Functions:
         self._launcher = Launcher(cloud)
         self._pool = WarmPool()
         self._concurrency = Concurrency()
+        self._metrics = FunctionMetrics(cloud)
         self._busy: set[ExecutionEnvironment] = set()
         self._lock = threading.Lock()
         self._preparing = ThreadPoolExecutor(max_workers=2, thread_name_prefix="lambda-prepare")
@@ -56,8 +60,16 @@ class Functions:
 
         Throttled when its reserved concurrency is used up, unless the caller waits, as asynchronous ones do.
         """
-        with self._concurrency.one(function, waits=waits):
-            return self._run(FunctionConfiguration.of(function), event)
+        try:
+            with self._concurrency.one(function, waits=waits) as at_once:
+                outcome = self._run(FunctionConfiguration.of(function), event)
+        except Throttled:
+            self._metrics.throttled(function)
+            raise
+        self._metrics.invoked(
+            function, milliseconds=outcome.milliseconds, failed=outcome.failed, at_once=at_once
+        )
+        return outcome
 
     def prepare(self, function: Any) -> None:
         """Have the function loaded in the background, so that its first invocation need not wait.
@@ -126,8 +138,9 @@ class _Invocation:
         payload, failed = self._payload(event)
         self._environment.await_output()
         self._log.write(f"END RequestId: {self._request_id}")
-        self._log.write(self._report())
-        return Outcome(self._request_id, payload, failed, self._log.tail())
+        milliseconds = (time.monotonic() - self._began) * 1000
+        self._log.write(self._report(milliseconds))
+        return Outcome(self._request_id, payload, failed, self._log.tail(), milliseconds)
 
     def _payload(self, event: Any) -> tuple[str, bool]:
         """Return the result or the error's description, and whether it is an error."""
@@ -181,8 +194,7 @@ class _Invocation:
         self._log.write(f"[ERROR] {errorType}: {errorMessage}")
         return json.dumps({"errorType": errorType, "errorMessage": errorMessage, **more}), True
 
-    def _report(self) -> str:
-        milliseconds = (time.monotonic() - self._began) * 1000
+    def _report(self, milliseconds: float) -> str:
         parts = [
             f"REPORT RequestId: {self._request_id}",
             f"Duration: {milliseconds:.2f} ms",
