@@ -9,6 +9,12 @@ DEPLOYMENT ?= dev
 ENGINE ?=
 SHORT ?=
 COMPARE ?=
+REPOSITORY ?=
+ENVIRONMENTS ?=
+REGION ?=
+QUALIFIER ?=
+PROVIDER_ARN ?=
+ROLES_FOLDER ?= cdk.out.roles
 NAME ?=
 SEED_FILE ?=
 SEED_LINES ?=
@@ -28,10 +34,13 @@ RUN := $(VENV)/bin/python
 OPERATE := $(RUN) -m operate
 ON_ENGINE = $(if $(ENGINE),--engine "$(ENGINE)")
 WHICH = --deployment "$(DEPLOYMENT)" $(ON_ENGINE) $(if $(NAME),--name "$(NAME)")
+ROLES = --no-notices --app "$(RUN) -m stacks.deploy_roles" --output "$(ROLES_FOLDER)" -c repository="$(REPOSITORY)" \
+	$(if $(ENVIRONMENTS),-c environments="$(ENVIRONMENTS)") $(if $(REGION),-c region="$(REGION)") \
+	$(if $(QUALIFIER),-c qualifier="$(QUALIFIER)") $(if $(PROVIDER_ARN),-c provider_arn="$(PROVIDER_ARN)")
 SEED = $(if $(SEED_FILE),--seed-file "$(SEED_FILE)") $(if $(SEED_LINES),--seed-lines "$(SEED_LINES)")
 
 .PHONY: help setup local local-status local-destroy test check format synth deploy destroy smoke migrations \
-	audit cost lint-migrations acid bench clean
+	audit cost lint-migrations synth-roles deploy-roles acid bench clean
 
 help:  ## list the verbs
 	@echo "usage: make VERB [VARIABLE=value ...]"
@@ -98,6 +107,12 @@ cost: setup  ## estimate what a deployment costs            DEPLOYMENT=name [ENG
 
 lint-migrations: setup  ## find what would lock, rewrite or lose data
 	@PYTHONPATH=lambda $(RUN) -m operate.migration_lint
+
+synth-roles: setup  ## write the pipelines' roles to cdk.out.roles    REPOSITORY=owner/name [ENVIRONMENTS=dev] [QUALIFIER=shopprod]
+	@node_modules/.bin/cdk synth --quiet $(ROLES)
+
+deploy-roles: setup  ## give a repository's pipelines their roles     REPOSITORY=owner/name [ENVIRONMENTS=dev] [QUALIFIER=shopprod]
+	@node_modules/.bin/cdk deploy --all $(ROLES)
 
 migrations: setup  ## run the migrator where the database is      DEPLOYMENT=name VERB=status [OPTIONS=--json]
 	@$(OPERATE) migrations "$(VERB)" $(WHICH) $(OPTIONS)
