@@ -1,4 +1,4 @@
-"""Synthesize one target under cdk-nag: python -m audit.app KIND ENGINE DIRECTORY.
+"""Synthesize one target under cdk-nag: python -m audit.app KIND ENGINE DIRECTORY [--without-packs].
 
 A program of its own, so that a synth for deployment costs what it did, and so that several run at once.
 """
@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import aws_cdk as cdk
-import cdk_nag
 from aws_cdk import cloudformation_include
 
 from app import wire
@@ -16,16 +15,8 @@ from audit.findings import CONTROL
 from stacks.assets import PROJECT, LambdaAsset, Platform
 from stacks.validation import choose
 
-PACKS = (
-    cdk_nag.AwsSolutionsChecks,
-    cdk_nag.NIST80053R5Checks,
-    cdk_nag.HIPAASecurityChecks,
-    cdk_nag.PCIDSS321Checks,
-    cdk_nag.ServerlessChecks,
-)
 
-
-def main(kind: str, engine: str, directory: str) -> None:
+def main(kind: str, engine: str, directory: str, without_packs: str = "") -> None:
     """Write the cloud assembly to `directory`, with the packs' validation-report.json."""
     app = cdk.App(
         outdir=directory,
@@ -46,8 +37,22 @@ def main(kind: str, engine: str, directory: str) -> None:
     else:
         deployment = choose(kind, name="audit" if kind == "ephemeral" else None, engine=engine)
         wire(app, deployment, LambdaAsset(Platform.named(deployment.functions.platform)))
-    cdk.Validations.of(app).add_plugins(*(pack(app) for pack in PACKS))
+    if not without_packs:
+        _add_packs(app)
     app.synth()
+
+
+def _add_packs(app: cdk.App) -> None:
+    import cdk_nag  # noqa: PLC0415 -- only `make audit` installs it
+
+    packs = (
+        cdk_nag.AwsSolutionsChecks,
+        cdk_nag.NIST80053R5Checks,
+        cdk_nag.HIPAASecurityChecks,
+        cdk_nag.PCIDSS321Checks,
+        cdk_nag.ServerlessChecks,
+    )
+    cdk.Validations.of(app).add_plugins(*(pack(app) for pack in packs))
 
 
 if __name__ == "__main__":

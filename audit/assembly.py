@@ -56,10 +56,8 @@ class Assembly:
     def acknowledgements(self) -> frozenset[Acknowledgement]:
         """What stacks/acknowledgements.py recorded."""
         return frozenset(
-            Acknowledgement(path.removeprefix("/"), rule, reason)
-            for file in self.directory.glob("*.metadata.json")
-            for path, entries in json.loads(file.read_text()).items()
-            for entry in entries
+            Acknowledgement(path, rule, reason)
+            for path, entry in self._metadata
             if entry["type"] == ACKNOWLEDGED
             for rule, reason in entry["data"].items()
             if scanner_of(rule)  # the CDK acknowledges what its own validation finds in its own constructs
@@ -72,15 +70,26 @@ class Assembly:
     @cached_property
     def _paths(self) -> dict[tuple[str, str], str]:
         return {
-            (path.name.removesuffix(".template.json"), logical_id): resource["Metadata"]["aws:cdk:path"]
-            for path in self.templates()
-            for logical_id, resource in json.loads(path.read_text())["Resources"].items()
-            if "aws:cdk:path" in resource.get("Metadata", {})
+            (path.partition("/")[0], entry["data"]): path
+            for path, entry in self._metadata
+            if entry["type"] == "aws:cdk:logicalId"
         }
 
+    @cached_property
+    def _metadata(self) -> list[tuple[str, dict[str, Any]]]:
+        """What stands beside the templates, by the construct's path."""
+        return [
+            (path.removeprefix("/"), entry)
+            for file in sorted(self.directory.glob("*.metadata.json"))
+            for path, entries in json.loads(file.read_text()).items()
+            for entry in entries
+        ]
 
-def synthesize(target: Target, directory: Path) -> Assembly:
-    """Return the assembly of a target, synthesized under cdk-nag into an empty `directory`.
+
+def synthesize(target: Target, directory: Path, *, packs: bool = True) -> Assembly:
+    """Return the assembly of a target, synthesized under cdk-nag's packs into an empty `directory`.
+
+    Without the packs, cdk-nag does not have to be there.
 
     Raises AuditFailed with the words of the synth.
     """
@@ -93,9 +102,17 @@ def synthesize(target: Target, directory: Path) -> Assembly:
         "NODE_OPTIONS": f"{os.environ.get('NODE_OPTIONS', '')} {preload}".strip(),
         "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
     }
-    command = [sys.executable, "-m", "audit.app", target.kind, target.engine, str(directory)]
+    command = [
+        sys.executable,
+        "-m",
+        "audit.app",
+        target.kind,
+        target.engine,
+        str(directory),
+        *["--without-packs"] * (not packs),
+    ]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if not (directory / "validation-report.json").is_file():
+    if not (directory / ("validation-report.json" if packs else "manifest.json")).is_file():
         raise AuditFailed(f"{target} could not be synthesized:\n{result.stderr.strip()[-4000:]}")
     strip(assembly)
     return assembly

@@ -9,9 +9,12 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from audit import cdk_nag, cfn_guard, cfn_lint, checkov
-from audit.assembly import synthesize
+from audit.assembly import AuditFailed, synthesize
 from audit.findings import CONTROL, Audit, Target
 
+__all__ = ["AuditFailed", "audit", "audit_all"]
+
+OF_TEMPLATES = (cfn_lint, checkov, cfn_guard)
 Scanned = Callable[[Target, str], None]
 
 
@@ -42,7 +45,7 @@ def audit(target: Target, directory: Path, progress: Scanned) -> Audit:
     assembly = synthesize(target, directory)
     progress(target, "synthesized")
     scans = []
-    for scanner in (cfn_lint, checkov, cfn_guard):
+    for scanner in OF_TEMPLATES:
         scans.append(scanner.scan(assembly))
         progress(target, scans[-1].scanner)
     scans += cdk_nag.scans(assembly)

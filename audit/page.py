@@ -100,8 +100,13 @@ def _acknowledgements(audits: Sequence[Audit]) -> list[str]:
     everywhere = {str(audit.target) for audit in audits}
     for (reason, rules, resources), targets in sorted(where.items()):
         places = "everywhere" if targets == everywhere else ", ".join(sorted(targets))
-        lines.append(f"| {_cell(reason)} | {_cell(rules)} | {_cell(resources)} | {places} |")
+        lines.append(f"{row(reason, rules, resources)} {places} |")
     return [*lines, ""]
+
+
+def row(reason: str, rules: str, resources: str) -> str:
+    """Return the beginning of a row of the acknowledgements, before where it holds."""
+    return f"| {_cell(reason)} | {_cell(rules)} | {_cell(resources)} |"
 
 
 def grouped(acknowledgements: Iterable[Acknowledgement]) -> list[tuple[str, str, str]]:
