@@ -6,6 +6,7 @@ An invocation by hand, with an event that is no CloudFormation request, runs one
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from apply_schema.migrations import apply_reconnecting
 from apply_schema.opening import packaged_directory
 from apply_schema.opening_in_aws import open_by_environment
 from aurora.deadline import Deadline, LambdaContext
+from aurora.metrics import written
+from aurora.tracing import subsegment
 from custom_resource import Request, RequestType, explained, respond
 
 PHYSICAL_ID = "migrations"
@@ -47,12 +50,17 @@ def on_event(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
     )
     # Another run ends by its own deadline, a killed one's statement by the server: it is worth waiting.
     limits = Limits(wait_for_lock_seconds=deadline.remaining_seconds(), deadline=deadline)
-    outcome = apply_reconnecting(
-        lambda: open_by_environment(os.environ, limits, deadline=deadline),
-        files,
-        report=logger.info,
-        deadline=deadline,
-    )
+    started = time.perf_counter()
+    with subsegment("migrate"):
+        outcome = apply_reconnecting(
+            lambda: open_by_environment(os.environ, limits, deadline=deadline),
+            files,
+            report=logger.info,
+            deadline=deadline,
+        )
+    with written(os.environ) as metrics:
+        metrics.add("MigrationsApplied", len(outcome.applied))
+        metrics.add("MigrationDuration", time.perf_counter() - started)
     data: dict[str, Any] = {
         "SchemaVersion": outcome.schema_version,
         "Applied": len(outcome.applied),

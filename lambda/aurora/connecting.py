@@ -16,6 +16,7 @@ from aurora.deadline import Deadline
 from aurora.environment import DatabaseEnvironment
 from aurora.failures import CredentialRefused, Unavailable
 from aurora.session import Session
+from aurora.tracing import subsegment
 from aurora.trust import ca_file
 
 LOADER = "shop_loader"
@@ -65,7 +66,8 @@ def _connect(environment: DatabaseEnvironment, host: str, login: Login, deadline
     """Connect, waiting out what passes by itself, with another credential after each refusal."""
     while True:
         try:
-            return _when_available(environment, host, login, deadline)
+            with subsegment("connect", host=host, engine=environment.engine):
+                return _when_available(environment, host, login, deadline)
         except CredentialRefused:
             if not login.renew():
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from aurora.connecting import connect_application
@@ -16,6 +16,10 @@ from aurora.session import Session
 from aurora.watchdog import cut_off_after
 from orders import transactions
 from orders.order import Order, PlacedOrder, WantedLine
+from orders.refusals import OrderRefused
+
+if TYPE_CHECKING:
+    from orders.order_metrics import OrderMetrics
 
 _Answer = TypeVar("_Answer")
 
@@ -46,17 +50,22 @@ class OrderClient:
         *,
         attempt_seconds: float = ATTEMPT_SECONDS,
         report: Callable[[Exception], None] = lambda error: None,
+        metrics: OrderMetrics | None = None,
     ) -> None:
-        """Take what opens a session to the writer; `report` is told of every error that is tried again."""
+        """Take what opens a session to the writer.
+
+        `report` is told of every error that is tried again, `metrics` of what becomes of every order.
+        """
         self._connect = connect
         self._attempt_seconds = attempt_seconds
         self._report = report
+        self._metrics = metrics
         self._session: Session | None = None
 
     @classmethod
-    def of(cls, environment: DatabaseEnvironment) -> OrderClient:
+    def of(cls, environment: DatabaseEnvironment, *, metrics: OrderMetrics | None = None) -> OrderClient:
         """Return the application's client, through the proxy to the writer."""
-        return cls(lambda deadline: connect_application(environment, deadline=deadline))
+        return cls(lambda deadline: connect_application(environment, deadline=deadline), metrics=metrics)
 
     def place(
         self,
@@ -74,17 +83,20 @@ class OrderClient:
         refusals.py, OutcomeUnknown, or where it is certain that nothing happened, DatabaseError or a type of
         failures.py.
         """
-        return self._persistently(
-            lambda session: transactions.place(
+
+        def work(session: Session) -> PlacedOrder:
+            return transactions.place(
                 session,
                 request_token=request_token,
                 warehouse_id=warehouse_id,
                 country=country,
                 lines=lines,
                 customer_id=customer_id,
-            ),
-            deadline,
-        )
+            )
+
+        if self._metrics is None:
+            return self._persistently(work, deadline)
+        return self._counted(work, deadline, self._metrics)
 
     def cancel(self, order_id: int, *, deadline: Deadline) -> bool:
         """Cancel a placed order; False if it is already, be it by an unanswered attempt of this call."""
@@ -106,6 +118,22 @@ class OrderClient:
         if session is not None:
             session.close()
 
+    def _counted(
+        self, work: Callable[[Session], PlacedOrder], deadline: Deadline, metrics: OrderMetrics
+    ) -> PlacedOrder:
+        """Place persistently, and say what became of it."""
+        started = time.perf_counter()
+        try:
+            placed = self._persistently(work, deadline)
+        except OrderRefused as refusal:
+            metrics.refused(refusal)
+            raise
+        except Exception:
+            metrics.failed()
+            raise
+        metrics.placed(placed, seconds=time.perf_counter() - started)
+        return placed
+
     def _persistently(self, work: Callable[[Session], _Answer], deadline: Deadline) -> _Answer:
         """Do the work until it is answered for good."""
         pause_seconds = FIRST_PAUSE_SECONDS
@@ -122,6 +150,8 @@ class OrderClient:
                     if isinstance(error, DatabaseError) and error.cause is not Cause.READ_ONLY:
                         unanswered = error  # the session was lost behind what was sent
                 self._report(error)
+                if self._metrics is not None:
+                    self._metrics.retried()
                 pause_seconds = min(LONGEST_PAUSE_SECONDS, 2 * pause_seconds)
                 pause = random.uniform(0, pause_seconds)  # noqa: S311 - spreads load, guards nothing
                 if deadline.remaining_seconds() <= pause:

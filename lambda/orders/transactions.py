@@ -10,6 +10,7 @@ from uuid import UUID
 
 from aurora.failures import DatabaseError
 from aurora.session import Session
+from aurora.tracing import subsegment
 from orders.order import Order, OrderLine, PlacedOrder, WantedLine
 from orders.refusals import refusal_in
 
@@ -29,7 +30,7 @@ def place(
     second call returns it. Raises a type of refusals.py, or DatabaseError, whose `remedy` says what helps.
     """
     wanted = json.dumps([{"stock_code": line.stock_code, "quantity": line.quantity} for line in lines])
-    with _refusals_told():
+    with _refusals_told(), subsegment("place_order", lines=len(lines)):
         rows = session.call(
             "shop.place_order", (str(request_token), customer_id, country, warehouse_id, wanted)
         )
@@ -39,7 +40,7 @@ def place(
 
 def cancel(session: Session, order_id: int) -> bool:
     """Cancel a placed order and put its goods back; False if that has happened before."""
-    with _refusals_told():
+    with _refusals_told(), subsegment("cancel_order"):
         return bool(session.call("shop.cancel_order", (order_id,))[0][0])
 
 

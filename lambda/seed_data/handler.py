@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
@@ -14,6 +15,8 @@ from botocore.config import Config
 from aurora import connecting
 from aurora.deadline import Deadline, LambdaContext
 from aurora.environment import DatabaseEnvironment
+from aurora.metrics import written
+from aurora.tracing import subsegment
 from custom_resource import MalformedEvent, Properties, Request, RequestType, explained, respond
 from seed_data.generated import Generated
 from seed_data.loader import LoadReport, load
@@ -39,14 +42,19 @@ def on_event(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
     environment = DatabaseEnvironment.from_environment(os.environ)
     source = _source(request.properties, region=environment.region)
     deadline = Deadline.of_lambda(context, reserve_seconds=RESERVE_SECONDS)
-    with closing(connecting.connect_loader(environment, deadline=deadline)) as session:
+    with closing(connecting.connect_loader(environment, deadline=deadline)) as session, subsegment("load"):
+        started = time.perf_counter()
         report = load(
             session,
             source,
             deadline=deadline,
             report=at_most_every(PROGRESS_EVERY_SECONDS, _log_progress),
         )
+        seconds = time.perf_counter() - started
     _log_report(report)
+    with written(os.environ) as metrics:
+        metrics.add("SeedLines", report.load.lines if report.is_new else 0)
+        metrics.add("SeedDuration", seconds)
     return respond(PHYSICAL_ID, _data(report))
 
 

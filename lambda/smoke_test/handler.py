@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger
 
 from aurora.deadline import Deadline, LambdaContext
 from aurora.environment import DatabaseEnvironment
+from aurora.metrics import written
 from custom_resource import Request, RequestType, explained, respond
 from smoke_test.report import Report, SmokeTestFailed
 from smoke_test.running import run_smoke_test
@@ -42,11 +43,16 @@ def on_event(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
 
 def _tested(context: LambdaContext) -> Report:
     """Return the report of a test that passed; log every report."""
-    report = run_smoke_test(
-        DatabaseEnvironment.from_environment(os.environ),
-        deadline=Deadline.of_lambda(context, reserve_seconds=RESERVE_SECONDS + CLEANUP_SECONDS),
-        cleanup_deadline=Deadline.of_lambda(context, reserve_seconds=RESERVE_SECONDS),
-    )
+    with written(os.environ) as metrics:
+        report = run_smoke_test(
+            DatabaseEnvironment.from_environment(os.environ),
+            deadline=Deadline.of_lambda(context, reserve_seconds=RESERVE_SECONDS + CLEANUP_SECONDS),
+            cleanup_deadline=Deadline.of_lambda(context, reserve_seconds=RESERVE_SECONDS),
+            metrics=metrics,
+        )
+        metrics.add("SmokeTestPassed", float(not report.failures))
+        metrics.add("SmokeTestFailed", float(bool(report.failures)))
+        metrics.add("SmokeTestDuration", report.milliseconds)
     logger.info("smoke test report", report=report.as_json())
     if report.failures:
         raise SmokeTestFailed(report)

@@ -9,7 +9,10 @@ from functools import partial
 
 from aurora.deadline import Deadline
 from aurora.environment import DatabaseEnvironment
+from aurora.metrics import Metrics
 from aurora.redaction import redact
+from aurora.tracing import subsegment
+from orders.order_metrics import OrderMetrics
 from smoke_test.checks import CHECKS, CheckFailed, business_data_are_as_before
 from smoke_test.report import CheckResult, Report
 from smoke_test.scene import READER_PATIENCE_SECONDS, Scene
@@ -21,6 +24,7 @@ def run_smoke_test(
     deadline: Deadline,
     cleanup_deadline: Deadline,
     reader_patience_seconds: float = READER_PATIENCE_SECONDS,
+    metrics: Metrics | None = None,
 ) -> Report:
     """Return the report of all checks; one that fails hides none of the others.
 
@@ -34,6 +38,8 @@ def run_smoke_test(
         unopened = CheckResult("sessions_open", False, _milliseconds_since(started), _said(error))
         return Report(environment.database, "unknown", "unknown", unopened.milliseconds, (unopened,))
     scene.reader_patience_seconds = reader_patience_seconds
+    if metrics is not None:
+        scene.metrics = OrderMetrics(metrics, caller="smoke-test")
     results: list[CheckResult] = []
     with closing(scene):
         try:
@@ -60,7 +66,8 @@ def _in_time(check: Callable[[Scene], str], scene: Scene) -> str:
 def _result_of(name: str, check: Callable[[], str]) -> CheckResult:
     started = time.perf_counter()
     try:
-        passed, detail = True, check()
+        with subsegment(name):
+            passed, detail = True, check()
     except Exception as error:  # whatever goes wrong in a check is what it found
         passed, detail = False, _said(error)
     return CheckResult(name, passed, _milliseconds_since(started), detail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
@@ -10,8 +11,10 @@ from aurora.connecting import APPLICATION, READ_ONLY, connect_with
 from aurora.credentials import token_credential
 from aurora.deadline import Deadline
 from aurora.environment import DatabaseEnvironment
+from aurora.metrics import NoMetrics
 from aurora.session import Session
-from orders import PlacedOrder, WantedLine, place
+from orders import OrderRefused, PlacedOrder, WantedLine, place
+from orders.order_metrics import OrderMetrics
 from smoke_test.business_data import BusinessData
 
 # Migration V0003 makes a warehouse whose orders are no business, and products that only it has.
@@ -42,6 +45,8 @@ class Scene:
     reader_version: str
     before: BusinessData
     reader_patience_seconds: float = READER_PATIENCE_SECONDS
+    metrics: OrderMetrics = field(default_factory=lambda: OrderMetrics(NoMetrics()))
+    """What becomes of the test's orders, told apart from customers'."""
     tokens: list[UUID] = field(default_factory=list)
     """Of every order that the test has asked for: known here before the database hears of it."""
 
@@ -81,13 +86,20 @@ class Scene:
 
     def place(self, *lines: WantedLine, token: UUID | None = None) -> PlacedOrder:
         """Place an order in the test's own warehouse."""
-        return place(
-            self.application,
-            request_token=token or self.new_token(),
-            warehouse_id=WAREHOUSE_ID,
-            country=COUNTRY,
-            lines=lines,
-        )
+        started = time.perf_counter()
+        try:
+            placed = place(
+                self.application,
+                request_token=token or self.new_token(),
+                warehouse_id=WAREHOUSE_ID,
+                country=COUNTRY,
+                lines=lines,
+            )
+        except OrderRefused as refusal:
+            self.metrics.refused(refusal)
+            raise
+        self.metrics.placed(placed, seconds=time.perf_counter() - started)
+        return placed
 
     def purge(self, deadline: Deadline) -> int:
         """Take the test's orders away, and what a broken test left an hour ago; return how many went."""
