@@ -26,6 +26,7 @@ from localcloud import (
     moto_authorization_seams,
     moto_cloudwatch_seams,
     moto_network_seams,
+    moto_notification_seams,
     resources,
 )
 from localcloud.cloud import Cloud
@@ -51,6 +52,7 @@ def install(cloud: Cloud) -> CloudFormation:
     moto_aurora_seams.install(cloud)
     moto_authorization_seams.install(cloud)
     moto_cloudwatch_seams.install(cloud)
+    moto_notification_seams.install(cloud)
     moto_network_seams.install()
     return cloudformation
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from moto.events.models import events_backends
 from moto.logs.models import logs_backends
 from moto.sqs.models import sqs_backends
 
@@ -19,6 +20,9 @@ from localcloud.functions.asynchronous import invoke_unattended
 from localcloud.functions.runner import Functions
 from localcloud.notifications import delivery, topics
 from localcloud.notifications.outbox import Outbox
+
+SERVICES = frozenset({"lambda", "logs", "sns", "sqs"})
+"""Whose resources events are delivered to here."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,8 +37,6 @@ def put_event(
     resources: Sequence[str] = (),
 ) -> None:
     """Let the default bus have an event of a service of AWS; nobody waits for who hears of it."""
-    from moto.events.models import events_backends  # noqa: PLC0415 - not before something happens
-
     event = {
         "version": "0",
         "id": str(uuid.uuid4()),

@@ -16,7 +16,7 @@ class Outbox:
     """What is to be told. A part of the cloud; what is still in it when the cloud ends is lost."""
 
     def __init__(self, cloud: Cloud) -> None:
-        self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         threading.Thread(target=self._tell, name="outbox", daemon=True).start()
         cloud.on_shutdown(lambda: self._waiting.put(None))
 
@@ -25,7 +25,7 @@ class Outbox:
         """Return the outbox of a cloud."""
         return cloud.part(cls, cls)
 
-    def put(self, tell: Callable[[], None]) -> None:
+    def put(self, tell: Callable[[], object]) -> None:
         """Have this run soon, after all that was put before."""
         self._waiting.put(tell)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import Any, ClassVar, cast
 
 from moto.cloudwatch.models import (
@@ -13,7 +15,7 @@ from moto.cloudwatch.models import (
     cloudwatch_backends,
 )
 
-from localcloud.resources.base import Handler, Properties, Provisioned, Request
+from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
 from localcloud.resources.on_moto import OnMoto, gone_is_deleted, removed_tags, tag_list
 
 _ALARM = {
@@ -37,12 +39,14 @@ _ALARM = {
     "treat_missing_data": "TreatMissingData",
     "unit": "Unit",
 }
+_COLUMNS = 24
+_WIDGETS = {"alarm", "custom", "explorer", "log", "metric", "text"}
 _NUMBERS = {"datapoints_to_alarm": int, "evaluation_periods": int, "period": int, "threshold": float}
 _LISTS = ("alarm_actions", "insufficient_data_actions", "ok_actions")
 
 
 class Alarm(OnMoto):
-    """An alarm, kept and answered. No metric of AWS arrives here; SetAlarmState works."""
+    """An alarm, which localcloud/alarms looks at every few seconds."""
 
     supported: ClassVar[frozenset[str] | None] = frozenset(
         {*_ALARM.values(), "AlarmName", "Dimensions", "Metrics", "Tags"} - {"AlarmRule"}
@@ -83,7 +87,7 @@ class Alarm(OnMoto):
 
 
 class CompositeAlarm(Alarm):
-    """An alarm over alarms, kept and answered."""
+    """An alarm over alarms."""
 
     supported: ClassVar[frozenset[str] | None] = frozenset(
         {
@@ -108,11 +112,13 @@ class Dashboard(OnMoto):
     def create(self, request: Request) -> Provisioned:
         """Create the dashboard; Ref yields its name."""
         name = request.properties.get("DashboardName") or request.generated_name(longest=255)
+        _refuse_body(request.properties["DashboardBody"])
         _backend(request).put_dashboard(name, request.properties["DashboardBody"])
         return Provisioned(name)
 
     def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
         """Put the new body."""
+        _refuse_body(request.properties["DashboardBody"])
         _backend(request).put_dashboard(current.physical_id, request.properties["DashboardBody"])
         return current
 
@@ -120,6 +126,37 @@ class Dashboard(OnMoto):
         """Delete the dashboard."""
         with gone_is_deleted():
             _backend(request).delete_dashboards([current.physical_id])
+
+
+def _refuse_body(text: str) -> None:
+    """Refuse what CloudWatch refuses: a body that is no JSON, or widgets that nobody could draw."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise ResourceFailed("The field DashboardBody must be a valid JSON object")
+    problems = [
+        f"/widgets/{number}: {problem}"
+        for number, widget in enumerate(body.get("widgets", []))
+        for problem in _problems(widget)
+    ]
+    if problems:
+        raise ResourceFailed(
+            f"The dashboard body is invalid, there are {len(problems)} validation errors:"
+            f" {'; '.join(problems)}"
+        )
+
+
+def _problems(widget: dict[str, Any]) -> Iterator[str]:
+    if widget.get("type") not in _WIDGETS:
+        yield f"type should be one of {', '.join(sorted(_WIDGETS))}"
+    if not isinstance(widget.get("properties"), dict):
+        yield "should have required property 'properties'"
+    if not 1 <= int(widget.get("width", 6)) <= _COLUMNS:
+        yield f"width should be from 1 to {_COLUMNS}"
+    if int(widget.get("x", 0)) + int(widget.get("width", 6)) > _COLUMNS:
+        yield f"x and width should end within {_COLUMNS} columns"
 
 
 def _backend(request: Request) -> CloudWatchBackend:

@@ -8,11 +8,9 @@ from typing import Any, ClassVar
 from moto.core.exceptions import JsonRESTError
 from moto.events.models import EventsBackend, events_backends
 
+from localcloud.notifications.event_bus import SERVICES
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
 from localcloud.resources.on_moto import OnMoto, gone_is_deleted, removed_tags, tag_list
-
-SERVICES_OF_TARGETS = frozenset({"lambda", "logs", "sns", "sqs"})
-"""What events are delivered to here."""
 
 
 class Rule(OnMoto):
@@ -50,10 +48,9 @@ class Rule(OnMoto):
         given = request.properties
         targets = given.get("Targets", [])
         for target in targets:
-            if target["Arn"].split(":")[2] not in SERVICES_OF_TARGETS:
+            if target["Arn"].split(":")[2] not in SERVICES:
                 raise ResourceFailed(
-                    f"Targets: {target['Arn']}: the local cloud delivers to"
-                    f" {', '.join(sorted(SERVICES_OF_TARGETS))}"
+                    f"Targets: {target['Arn']}: the local cloud delivers to {', '.join(sorted(SERVICES))}"
                 )
         pattern = given.get("EventPattern")
         try:
