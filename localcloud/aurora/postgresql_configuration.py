@@ -15,6 +15,7 @@ OURS = {
     "wal_keep_size": "1GB",  # what a reader may lag behind; slots would keep a removed reader's WAL forever
     "hot_standby": "on",
     "hot_standby_feedback": "on",
+    "wal_retrieve_retry_interval": "100ms",  # a reader that found its writer dead would wait for 5 s
     "password_encryption": "scram-sha-256",
 }
 
