@@ -55,7 +55,7 @@ class Platform:
         tags = ("manylinux_2_28_aarch64", "manylinux2014_aarch64")
         options = [part for tag in tags for part in ("--platform", tag)]
         return cls(
-            "3.13", "arm64", pip_options=(*options, "--python-version", "3.13", "--implementation", "cp")
+            "3.14", "arm64", pip_options=(*options, "--python-version", "3.14", "--implementation", "cp")
         )
 
     @classmethod

@@ -12,15 +12,19 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
+from stacks.acknowledgements import acknowledge_inline_policies
 from stacks.assets import LambdaAsset
-from stacks.cluster import aurora_cluster
+from stacks.backups import back_up
+from stacks.cluster import aurora_cluster, make_log_before
 from stacks.database_function import SharedByFunctions
+from stacks.keys import customer_key
 from stacks.network import ISOLATED, NetworkStack, closed_security_group
 from stacks.publishing import publish
 from stacks.regions import S3_PREFIX_LISTS
-from stacks.retention import key_and_secret_removal
+from stacks.retention import key_and_secret_removal, log_group
 from stacks.rotation import rotate, use_key_for_secrets
 from stacks.settings import Deployment
+from stacks.tagging import tag
 
 APPLICATION_USER = "shop_application"
 READ_ONLY_USER = "shop_read_only"
@@ -48,15 +52,15 @@ class DatabaseStack(cdk.Stack):
             env=cdk.Environment(region=deployment.region),
             termination_protection=deployment.termination_protection,
         )
+        tag(self, deployment)
         self._deployment = deployment
         self._vpc, self._log_key = network.vpc, network.log_key
         self.client_security_group = self._client_group(network)
-        self.key = kms.Key(
+        self.key = customer_key(
             self,
             "Key",
             description=f"Data, backups and admin secret of shop-{deployment.name}",
             alias=deployment.key_alias,
-            enable_key_rotation=True,
             removal_policy=key_and_secret_removal(deployment),
         )
         self.secret = self._admin_secret()
@@ -66,6 +70,8 @@ class DatabaseStack(cdk.Stack):
         self.proxy = self._proxy() if deployment.database.proxy else None
         self.read_only_endpoint = self._read_only_endpoint(self.proxy) if self.proxy else None
         self._let_the_client_group_in()
+        if deployment.database.backup_plan:
+            back_up(self, deployment, deployment.database.backup_plan, cluster=self.cluster, key=self.key)
         rotate(
             self,
             secret=self.secret,
@@ -93,6 +99,7 @@ class DatabaseStack(cdk.Stack):
         endpoint, reader = self.cluster.cluster_endpoint, self.cluster.cluster_read_endpoint
         proxy, read_only = self.proxy, self.read_only_endpoint
         return {
+            "DEPLOYMENT": self._deployment.name,
             "DATABASE_ENGINE": self._deployment.database.engine,
             "DATABASE_NAME": self._deployment.database.database_name,
             "DATABASE_PORT": str(self._deployment.database.port),
@@ -160,6 +167,7 @@ class DatabaseStack(cdk.Stack):
         return secret
 
     def _proxy(self) -> rds.DatabaseProxy:
+        settings = self._deployment.database
         # The proxy logs in to the cluster with tokens of its own; the CDK's grants leave that out.
         connect = self.may_log_in_to_cluster(APPLICATION_USER, READ_ONLY_USER)
         role = iam.Role(
@@ -168,6 +176,7 @@ class DatabaseStack(cdk.Stack):
             assumed_by=iam.ServicePrincipal("rds.amazonaws.com"),
             inline_policies={"Own": iam.PolicyDocument(statements=[connect])},
         )
+        acknowledge_inline_policies(role)
         group = closed_security_group(
             self,
             "ProxySecurityGroup",
@@ -177,6 +186,9 @@ class DatabaseStack(cdk.Stack):
         proxy = self.cluster.add_proxy(
             "Proxy",
             db_proxy_name=self._deployment.proxy_name,
+            idle_client_timeout=cdk.Duration.seconds(settings.idle_client_timeout_seconds),
+            borrow_timeout=cdk.Duration.seconds(settings.borrow_timeout_seconds),
+            debug_logging=settings.proxy_debug_logging,
             default_auth_scheme=rds.DefaultAuthScheme.IAM_AUTH,
             require_tls=True,
             role=role.without_policy_updates(),
@@ -188,7 +200,27 @@ class DatabaseStack(cdk.Stack):
         target_group.remove_resource_dependency(
             cast(cdk.CfnResource, self.cluster.node.default_child)
         )  # it refers to it anyway (W3005)
+        self._let_in_by_number(proxy)
+        own_log = log_group(
+            self,
+            "ProxyLogs",
+            key=self._log_key,
+            retention_days=settings.log_retention_days,
+            name=f"/aws/rds/proxy/{self._deployment.proxy_name}",
+        )
+        make_log_before(proxy, own_log)
         return proxy
+
+    def _let_in_by_number(self, proxy: rds.DatabaseProxy) -> None:
+        """Write the port into the rules between proxy and cluster, where the CDK has them ask the cluster.
+
+        So that whoever reads the template, and every scanner, sees which port it is.
+        """
+        port = self._deployment.database.port
+        for group in (*self.cluster.connections.security_groups, *proxy.connections.security_groups):
+            for rule in group.node.children:
+                if isinstance(rule, ec2.CfnSecurityGroupIngress | ec2.CfnSecurityGroupEgress):
+                    rule.from_port = rule.to_port = port
 
     def _read_only_endpoint(self, proxy: rds.DatabaseProxy) -> rds.IDatabaseProxyEndpoint:
         return proxy.add_endpoint(

@@ -95,7 +95,14 @@ ENGINES: Mapping[str, Engine] = {
         _cluster_parameters={
             "rds.force_ssl": "1",
             "password_encryption": "scram-sha-256",
-            "shared_preload_libraries": "pg_stat_statements",
+            "shared_preload_libraries": "pg_stat_statements,pgaudit",
+            # What changed the schema, users and rights, in the words that changed it. Not read and not write:
+            # their values are the customers', and their number would be the bill.
+            "pgaudit.log": "ddl,role",
+            "pgaudit.log_parameter": "0",
+            "pgaudit.role": "rds_pgaudit",  # what is granted to it is recorded whoever reads or writes it
+            "log_connections": "1",  # who came, or was refused; through the proxy there are few
+            "log_disconnections": "1",
         },
         instance_parameters={
             "log_lock_waits": "1",

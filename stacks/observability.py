@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from stacks.database import DatabaseStack
+from stacks.keys import customer_key
 from stacks.schema import SchemaStack
 from stacks.settings import Deployment
+from stacks.tagging import tag
 
 
 class ObservabilityStack(cdk.Stack):
@@ -32,6 +33,7 @@ class ObservabilityStack(cdk.Stack):
             description=f"What watches shop-{deployment.name}: alarms, events, dashboard",
             env=cdk.Environment(region=deployment.region),
         )
+        tag(self, deployment)
         self.topic = _alarm_topic(self, deployment)
         self.add_stack_dependency(database)
         self.add_stack_dependency(schema)
@@ -39,11 +41,10 @@ class ObservabilityStack(cdk.Stack):
 
 def _alarm_topic(stack: cdk.Stack, deployment: Deployment) -> sns.Topic:
     """Return the topic of all alarms and events, encrypted with a key that their services may use."""
-    key = kms.Key(
+    key = customer_key(
         stack,
         "TopicKey",
         description=f"Alarms of shop-{deployment.name}",
-        enable_key_rotation=True,
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )
     key.add_to_resource_policy(

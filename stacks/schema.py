@@ -19,6 +19,13 @@ from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import custom_resources
 from constructs import Construct
 
+from stacks.acknowledgements import (
+    DEAD_LETTER_QUEUE,
+    ENVIRONMENT_UNDER_OWN_KEY,
+    OUTSIDE_VPC,
+    RESERVED_CONCURRENCY,
+    acknowledge,
+)
 from stacks.assets import LambdaAsset, content_digest
 from stacks.database import APPLICATION_USER, LOADER_USER, READ_ONLY_USER, DatabaseStack
 from stacks.database_function import (
@@ -30,6 +37,7 @@ from stacks.database_function import (
 from stacks.publishing import publish
 from stacks.retention import log_group
 from stacks.settings import Deployment
+from stacks.tagging import tag
 
 
 class SchemaStack(cdk.Stack):
@@ -51,6 +59,7 @@ class SchemaStack(cdk.Stack):
             description=f"Contents of shop-{deployment.name}: migrations, seed, smoke test",
             env=cdk.Environment(region=deployment.region),
         )
+        tag(self, deployment)
         self._deployment, self._database, self._asset = deployment, database, asset
         self._shared = database.shared_by_functions(asset)
         migrate, migrations = self._migrations()
@@ -169,8 +178,42 @@ def _provider(function: DatabaseFunction, shared: SharedByFunctions) -> custom_r
         framework_on_event_role=function_role(scope, own_log, may=[call]),
         log_group=own_log,
     )
-    needs_no_policy_of_its_own(cast(lambda_.Function, provider.node.find_child("framework-onEvent")))
+    framework = cast(lambda_.Function, provider.node.find_child("framework-onEvent"))
+    needs_no_policy_of_its_own(framework)
+    resource = cast(lambda_.CfnFunction, framework.node.default_child)
+    resource.memory_size = 128
+    resource.reserved_concurrent_executions = shared.settings.reserved_concurrency
+    _acknowledge(resource, shared)
     return provider
+
+
+def _acknowledge(framework: lambda_.CfnFunction, shared: SharedByFunctions) -> None:
+    acknowledge(
+        framework,
+        rules=OUTSIDE_VPC,
+        reason="It talks to CloudFormation and to our function, never to the database; from the isolated "
+        "subnets it could answer nobody",
+    )
+    acknowledge(
+        framework,
+        rules=DEAD_LETTER_QUEUE,
+        reason="It answers a failure to CloudFormation, at an address that expires: an event that is kept "
+        "for later would answer nobody",
+    )
+    acknowledge(
+        framework,
+        rules=ENVIRONMENT_UNDER_OWN_KEY,
+        reason="It holds the ARN of our function, no secret, and Lambda encrypts it with AWS's own key",
+    )
+    acknowledge(
+        framework,
+        rules=["Serverless-LambdaTracing"],
+        reason="The CDK's code, which would need one more right to say little: traces begin in our function",
+    )
+    if shared.settings.reserved_concurrency is None:
+        acknowledge(
+            framework, rules=RESERVED_CONCURRENCY, reason="The setting leaves it to the account's own pool"
+        )
 
 
 def _totals(seed: cdk.CustomResource) -> str:

@@ -6,7 +6,7 @@ Nothing here imports aws_cdk, so that a wrong setting is refused at once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -44,6 +44,19 @@ class NetworkSettings:
 
 
 @dataclass(frozen=True)
+class BackupSettings:
+    """A plan of AWS Backup beside Aurora's own backups: a recovery point a day, in a vault of its own.
+
+    Nobody deletes what is in the vault; what is to be retained only, so that the vault may stay behind.
+    """
+
+    retention_days: int = 90
+    copy_to_vault_arn: str | None = None
+    """The ARN of a vault of another region, which has to be there, and to take copies from this account."""
+    copy_retention_days: int = 90
+
+
+@dataclass(frozen=True)
 class DatabaseSettings:
     """The cluster, its credentials and its proxy."""
 
@@ -56,6 +69,12 @@ class DatabaseSettings:
     reader_count: int = 1
     proxy: bool = True
     """An RDS Proxy with its default and its read-only endpoint; without it, functions use the cluster's."""
+    idle_client_timeout_seconds: int = 1800
+    """After which the proxy closes a client's connection that nobody uses."""
+    borrow_timeout_seconds: int = 30
+    """How long the proxy lets a client wait for a connection: about as long as a failover takes."""
+    proxy_debug_logging: bool = False
+    """Whether the proxy logs every statement, with its values; RDS turns that off again after a day."""
     auto_minor_version_upgrade: bool = True
     backup_retention_days: int = 7
     backtrack_hours: int = POSTGRESQL.default_backtrack_hours
@@ -63,6 +82,16 @@ class DatabaseSettings:
     rotation_days: int = 30
     deletion_protection: bool = False
     log_retention_days: int = 30
+    monitoring_interval_seconds: int = 60
+    """How often Enhanced Monitoring looks at each instance's operating system; 0: never."""
+    insights: Literal["standard", "advanced"] = "standard"
+    """Of Database Insights: a week of what sessions waited for, or 15 months of it with plans and locks."""
+    backup_plan: BackupSettings | None = None
+    activity_stream: Literal["off", "async", "sync"] = "off"
+    """Every statement to a Kinesis stream that no administrator of the database can touch; sync: none is
+    executed that is not recorded, and each waits for that."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Cluster parameters beside those of stacks/engines.py, or in their place."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +100,12 @@ class FunctionSettings:
 
     timeout_minutes: int = 14
     memory_mib: int = 512
+    reserved_concurrency: int | None = 2
+    """How many of each function run at once, at most, and at any time whatever else the account runs.
+
+    One at a time is what each of them is for, and a second one is a retry of CloudFormation's. None leaves
+    them to the account's pool, where an account's quota is too small for reservations (a new one has 10).
+    """
     log_retention_days: int = 30
     platform: Literal["lambda", "host"] = "lambda"
     """Whose binaries the asset carries: Lambda's on Graviton, or this machine's for the local cloud."""
@@ -87,6 +122,8 @@ class Deployment:
     network: NetworkSettings
     database: DatabaseSettings
     functions: FunctionSettings = FunctionSettings()
+    owner: str = "shop-platform"
+    """Whom to ask about it: a tag on everything."""
     retain_data: bool = False
     """On deletion the cluster leaves a final snapshot; key and secret stay, so that it can be restored."""
     termination_protection: bool = False
@@ -98,6 +135,11 @@ class Deployment:
     def stack_name(self, part: str) -> str:
         """Return the name of one of the stacks."""
         return f"shop-{self.name}-{part}"
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """What everything of this deployment is marked with, for people, bills and policies."""
+        return {"owner": self.owner, "environment": self.name}
 
     @property
     def cluster_name(self) -> str:
@@ -132,6 +174,16 @@ class Deployment:
     def secret_name(self) -> str:
         """The name of the master user's secret."""
         return f"shop/{self.name}/database/admin"
+
+    @property
+    def vault_name(self) -> str:
+        """The name of the vault of its recovery points."""
+        return f"shop-{self.name}"
+
+    @property
+    def vault_key_alias(self) -> str:
+        """The alias of the key that encrypts the vault."""
+        return f"alias/shop-{self.name}-backups"
 
     @property
     def key_alias(self) -> str:
@@ -213,6 +265,8 @@ DEPLOYMENTS: Mapping[str, Deployment] = {
             backup_retention_days=35,
             deletion_protection=True,
             log_retention_days=365,
+            insights="advanced",
+            backup_plan=BackupSettings(),
         ),
         functions=FunctionSettings(memory_mib=1024, log_retention_days=365),
         retain_data=True,

@@ -132,7 +132,7 @@ def test_the_asset_is_for_lambda_s_processor(built):
         header = binary.read_bytes()[:20]
         assert header[:4] == b"\x7fELF"
         assert header[18] == 0xB7, "not AArch64"
-        assert "cpython-313-aarch64" in binary.name
+        assert "cpython-314-aarch64" in binary.name
 
 
 @pytest.mark.slow

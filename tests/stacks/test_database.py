@@ -66,6 +66,8 @@ def test_data_and_secret_are_encrypted_with_a_key_of_our_own_that_rotates(synthe
 def test_the_key_is_given_to_this_account_alone(synthesized):
     _, key = synthesized.key()
     for statement in key["KeyPolicy"]["Statement"]:
+        if statement["Effect"] == "Deny":
+            continue
         assert list(statement["Principal"]) == ["AWS"]
         assert statement["Principal"]["AWS"] != "*"
         assert {"Ref": "AWS::AccountId"} in statement["Principal"]["AWS"]["Fn::Join"][1]
@@ -230,3 +232,88 @@ def test_without_a_proxy_functions_use_the_cluster_and_may_log_in_there(engine):
     assert referred(login["Resource"]) == {cluster_id}
     (group,) = referred(cluster["VpcSecurityGroupIds"])
     assert {source for source, _ in synthesized.admitted(group)} == {synthesized.group_of("Client")}
+
+
+def test_every_instance_is_watched_from_the_inside_by_a_role_for_that_alone(synthesized):
+    """Security Hub RDS.6."""
+    for instance in synthesized.of_type("AWS::RDS::DBInstance").values():
+        assert instance["MonitoringInterval"] == 60
+        (statement,) = synthesized.statements_of(instance["MonitoringRoleArn"])
+        assert all(action.startswith("logs:") for action in statement["Action"])
+        assert all("log-group:RDSOSMetrics" in json.dumps(one) for one in statement["Resource"])
+
+
+def test_what_sessions_waited_for_is_kept_under_our_key(synthesized):
+    key_id, _ = synthesized.key()
+    watched = [cluster_of(synthesized), *synthesized.of_type("AWS::RDS::DBInstance").values()]
+    for one in watched:
+        assert one.get("PerformanceInsightsEnabled", one.get("EnablePerformanceInsights")) is True
+        assert referred(one.get("PerformanceInsightsKmsKeyId", one.get("PerformanceInsightsKMSKeyId"))) == {
+            key_id
+        }
+
+
+def insights_of(synthesized):
+    cluster = cluster_of(synthesized)
+    return cluster["DatabaseInsightsMode"], cluster["PerformanceInsightsRetentionPeriod"]
+
+
+def test_insights_are_advanced_where_data_are_retained(retained):
+    assert insights_of(retained) == ("advanced", 465)
+
+
+def test_insights_are_standard_elsewhere(not_retained):
+    assert insights_of(not_retained) == ("standard", 7)
+
+
+def test_the_proxy_decides_how_long_anybody_waits_and_logs_no_statement(synthesized):
+    _, proxy = synthesized.the_one("AWS::RDS::DBProxy")
+    _, targets = synthesized.the_one("AWS::RDS::DBProxyTargetGroup")
+    assert (proxy["IdleClientTimeout"], proxy["DebugLogging"]) == (1800, False)
+    assert targets["ConnectionPoolConfigurationInfo"]["ConnectionBorrowTimeout"] == 30
+
+
+def test_what_the_proxy_logs_goes_to_a_group_that_was_there_before_it(synthesized):
+    proxy_id, proxy = synthesized.the_one("AWS::RDS::DBProxy")
+    (group,) = [
+        group_id
+        for group_id, group in synthesized.of_type("AWS::Logs::LogGroup").items()
+        if group.get("LogGroupName") == f"/aws/rds/proxy/{proxy['DBProxyName']}"
+    ]
+    assert group in as_list(synthesized.resources[proxy_id]["DependsOn"])
+
+
+def test_rules_between_proxy_and_cluster_name_their_port(synthesized):
+    port = cluster_of(synthesized)["Port"]
+    for kind in ("Ingress", "Egress"):
+        for rule in synthesized.of_type(f"AWS::EC2::SecurityGroup{kind}").values():
+            assert rule["FromPort"] == rule["ToPort"]
+            assert rule["FromPort"] in (port, 443)
+
+
+AUDITED = {
+    "postgresql": {
+        "shared_preload_libraries": "pg_stat_statements,pgaudit",
+        "pgaudit.log": "ddl,role",
+        "pgaudit.log_parameter": "0",
+        "log_connections": "1",
+        "log_disconnections": "1",
+    },
+    "mysql": {"server_audit_logging": "1", "server_audit_events": "CONNECT,QUERY_DCL,QUERY_DDL"},
+}
+
+
+def test_who_came_and_what_changed_schema_or_rights_is_recorded_without_the_customers_values(synthesized):
+    _, group = synthesized.the_one("AWS::RDS::DBClusterParameterGroup")
+    expected = AUDITED[synthesized.engine.name]
+    assert {name: group["Parameters"].get(name) for name in expected} == expected
+
+
+def test_a_deployment_may_have_parameters_of_its_own(engine):
+    dev = chosen("dev", engine)
+    name = {"postgresql": "work_mem", "mysql": "max_connections"}[engine]
+    other = synthesize(replace(dev, database=replace(dev.database, parameters={name: "1000"})))
+    _, group = other.the_one("AWS::RDS::DBClusterParameterGroup")
+    assert group["Parameters"][name] == "1000"
+    tls, required = TLS_REQUIRED[engine]
+    assert group["Parameters"][tls] == required

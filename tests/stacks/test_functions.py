@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import platform
 import sys
+from dataclasses import replace
 
-from tests.stacks.synthesized import as_list, referred
+from tests.stacks.conftest import chosen
+from tests.stacks.synthesized import as_list, referred, synthesize
 
 PACKAGES = {"apply_schema", "seed_data", "smoke_test", "rotate_secret"}
 
@@ -143,7 +145,7 @@ def test_functions_run_on_graviton_in_aws_and_on_this_machine_s_python_locally(s
     host = f"python{sys.version_info.major}.{sys.version_info.minor}"
     machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
     for function in synthesized.functions().values():
-        assert function["Runtime"] == (host if local else "python3.13")
+        assert function["Runtime"] == (host if local else "python3.14")
         assert function["Architectures"] == [machine if local else "arm64"]
 
 
@@ -152,12 +154,39 @@ def test_no_function_outlasts_the_framework_that_answers_for_it(synthesized):
         assert 60 <= function["Timeout"] <= 14 * 60
 
 
-def test_each_framework_function_may_call_its_function_and_no_other(synthesized):
-    frameworks = [
+def test_no_function_runs_without_limit_or_is_left_without_a_place_to_run(synthesized):
+    for function in [*synthesized.functions().values(), *frameworks_of(synthesized)]:
+        assert function["ReservedConcurrentExecutions"] == 2
+
+
+def test_functions_are_left_to_the_account_s_pool_where_settings_say_so(engine):
+    dev = chosen("dev", engine)
+    synthesized = synthesize(replace(dev, functions=replace(dev.functions, reserved_concurrency=None)))
+    for function in [*synthesized.functions().values(), *frameworks_of(synthesized)]:
+        assert "ReservedConcurrentExecutions" not in function
+
+
+def test_every_call_of_our_functions_is_traced(synthesized):
+    for function in synthesized.functions().values():
+        assert function["TracingConfig"] == {"Mode": "Active"}
+        (tracing,) = [
+            s
+            for s in synthesized.statements_of(function["Role"])
+            if "xray:PutTraceSegments" in as_list(s["Action"])
+        ]
+        assert set(tracing["Action"]) >= {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+
+
+def frameworks_of(synthesized):
+    return [
         function
         for function in synthesized.of_type("AWS::Lambda::Function").values()
         if function["Handler"] == "framework.onEvent"
     ]
+
+
+def test_each_framework_function_may_call_its_function_and_no_other(synthesized):
+    frameworks = frameworks_of(synthesized)
     assert len(frameworks) == 3
     for framework in frameworks:
         (call,) = [s for s in synthesized.statements_of(framework["Role"]) if "lambda:" in str(s["Action"])]

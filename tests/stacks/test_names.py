@@ -116,12 +116,14 @@ def test_what_holds_data_keeps_its_logical_id(synthesized):
 
 def logical_ids(kind, engine):
     found = {
-        i for i in of_kind(kind, engine).resources if not re.match("ClusterReader[2-9]|SmokeTestResource", i)
+        i
+        for i in of_kind(kind, engine).resources
+        if not re.match("ClusterReader[2-9]|SmokeTestResource|Backup|Vault", i)
     }
     return {re.sub("[0-9a-f]{64}", "", i) for i in found}
 
 
-def test_every_deployment_has_the_same_resources_but_for_its_readers(engine):
+def test_every_deployment_has_the_same_resources_but_for_its_readers_and_recovery_points(engine):
     dev = logical_ids("dev", engine)
     assert all(logical_ids(kind, engine) == dev for kind in KINDS)
 
@@ -158,6 +160,41 @@ def test_more_readers_change_nothing_about_those_that_are_there():
     after = more.of_type("AWS::RDS::DBInstance")
     assert len(after) == 4
     assert before.items() <= after.items()
+
+
+def test_everything_says_whose_it_is_and_of_which_deployment(synthesized):
+    """Security Hub RDS.28, RDS.30 and RDS.33 among it."""
+    environment = synthesized.the_one("AWS::RDS::DBCluster")[1]["DBClusterIdentifier"].removeprefix("shop-")
+    expected = {"owner": "shop-platform", "environment": environment}
+    tagged = set()
+    for logical_id, resource in synthesized.resources.items():
+        properties = resource.get("Properties", {})
+        for name in ("Tags", "BackupVaultTags", "BackupPlanTags"):
+            if name in properties:
+                found = properties[name]
+                found = found if isinstance(found, dict) else {one["Key"]: one["Value"] for one in found}
+                assert expected.items() <= found.items(), logical_id
+                tagged.add(resource["Type"])
+    assert tagged >= MARKED
+
+
+MARKED = {
+    "AWS::EC2::SecurityGroup",
+    "AWS::EC2::VPC",
+    "AWS::IAM::Role",
+    "AWS::KMS::Key",
+    "AWS::Lambda::Function",
+    "AWS::Logs::LogGroup",
+    "AWS::RDS::DBCluster",
+    "AWS::RDS::DBClusterParameterGroup",
+    "AWS::RDS::DBInstance",
+    "AWS::RDS::DBParameterGroup",
+    "AWS::RDS::DBProxy",
+    "AWS::RDS::DBProxyEndpoint",
+    "AWS::RDS::DBSubnetGroup",
+    "AWS::SSM::Parameter",
+    "AWS::SecretsManager::Secret",
+}
 
 
 def test_no_account_is_written_into_a_template(synthesized):

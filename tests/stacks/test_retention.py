@@ -5,6 +5,7 @@ from __future__ import annotations
 from stacks.retention import _RETENTION
 from stacks.validation import LOG_RETENTION_DAYS
 
+VAULT = "AWS::Backup::BackupVault"
 STATEFUL = ("AWS::RDS::DBCluster", "AWS::SecretsManager::Secret")
 
 
@@ -39,7 +40,8 @@ def test_retained_data_leave_a_snapshot_with_the_key_and_the_secret_that_it_need
 def test_nothing_else_is_retained_that_could_block_a_deletion(retained):
     """A retained helper holds what it refers to: https://github.com/aws/aws-cdk/issues/5282."""
     kept = {i for i, r in retained.resources.items() if r.get("DeletionPolicy", "Delete") != "Delete"}
-    assert kept == {retained.the_one(one)[0] for one in STATEFUL} | {retained.key()[0]}
+    keys = {retained.key(name)[0] for name in ("Key", "VaultKey")}
+    assert kept == {retained.the_one(one)[0] for one in (*STATEFUL, VAULT)} | keys
 
 
 def test_retained_data_are_protected_from_one_wrong_call(retained):
