@@ -17,6 +17,27 @@ SCANNERS: Mapping[str, str] = {
 }
 """What the rules of each scanner look like; a wildcard of cdk-nag's has its finding in brackets behind it."""
 
+DEAD_LETTER_QUEUE = (
+    "CKV_AWS_116",
+    "HIPAA.Security-LambdaDLQ",
+    "NIST.800.53.R5-LambdaDLQ",
+    "Serverless-LambdaDLQ",
+)
+OUTSIDE_VPC = (
+    "CKV_AWS_117",
+    "CT.LAMBDA.PR.3",
+    "HIPAA.Security-LambdaInsideVPC",
+    "NIST.800.53.R5-LambdaInsideVPC",
+    "PCI.DSS.321-LambdaInsideVPC",
+)
+RESERVED_CONCURRENCY = (
+    "CKV_AWS_115",
+    "HIPAA.Security-LambdaConcurrency",
+    "NIST.800.53.R5-LambdaConcurrency",
+)
+ENVIRONMENT_UNDER_OWN_KEY = ("CKV_AWS_173",)
+"""What the scanners call the same thing, where more than one function has a reason about it."""
+
 
 def acknowledge(construct: IConstruct, *, rules: Sequence[str], reason: str) -> None:
     """Have the scanners accept what these rules find in one resource.
@@ -42,6 +63,23 @@ def acknowledge(construct: IConstruct, *, rules: Sequence[str], reason: str) -> 
     if of_cfn_lint := [rule for rule in rules if scanners[rule] == "cfn-lint"]:
         before = _metadata(resource, "cfn-lint").get("config", {}).get("ignore_checks", [])
         resource.add_metadata("cfn-lint", {"config": {"ignore_checks": [*before, *of_cfn_lint]}})
+
+
+def acknowledge_inline_policies(role: IConstruct) -> None:
+    """Have the scanners accept that a role has its policy inline, as all of ours have (docs/adr/0003)."""
+    acknowledge(
+        role,
+        rules=[f"{pack}-IAMNoInlinePolicy" for pack in ("HIPAA.Security", "NIST.800.53.R5", "PCI.DSS.321")],
+        reason="The policy is this role's alone and comes and goes with it, so that nobody runs with half of "
+        "the rights, and nothing else can be given them by attaching it",
+    )
+
+
+def wildcard_on(arn: str) -> str:
+    """Return what cdk-nag calls a right on many resources; it writes what only AWS knows in brackets."""
+    for token, name in ((cdk.Aws.PARTITION, "AWS::Partition"), (cdk.Aws.ACCOUNT_ID, "AWS::AccountId")):
+        arn = arn.replace(token, f"<{name}>")
+    return f"AwsSolutions-IAM5[Resource::{arn}]"
 
 
 def scanner_of(rule: str) -> str | None:

@@ -8,6 +8,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from stacks.acknowledgements import acknowledge
 from stacks.settings import Deployment
 
 
@@ -28,7 +29,7 @@ def log_group(
 
     The key is NetworkStack.log_key, whose policy knows a group by its name: see `may_encrypt_logs`.
     """
-    return logs.LogGroup(
+    group = logs.LogGroup(
         scope,
         construct_id,
         log_group_name=name,
@@ -36,6 +37,19 @@ def log_group(
         retention=_RETENTION[retention_days],
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )
+    if cdk.Stack.of(group) is not key.stack:
+        acknowledge(
+            group,
+            rules=["CT.CLOUDWATCH.PR.3"],
+            reason="Its key is that of the network's stack; the rule does not see through imports",
+        )
+    if retention_days < 365:
+        acknowledge(
+            group,
+            rules=["CT.CLOUDWATCH.PR.2"],
+            reason="The setting says so: what nobody keeps the data of has nothing to look up a year later",
+        )
+    return group
 
 
 def may_encrypt_logs(stack: cdk.Stack, deployment: Deployment) -> iam.PolicyStatement:
