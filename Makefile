@@ -40,7 +40,7 @@ ROLES = --no-notices --app "$(RUN) -m stacks.deploy_roles" --output "$(ROLES_FOL
 SEED = $(if $(SEED_FILE),--seed-file "$(SEED_FILE)") $(if $(SEED_LINES),--seed-lines "$(SEED_LINES)")
 
 .PHONY: help setup local local-status local-destroy test check format synth deploy destroy smoke migrations \
-	audit cost lint-migrations synth-roles deploy-roles acid bench clean
+	audit cost lint-migrations lint-workflows synth-roles deploy-roles acid bench clean
 
 help:  ## list the verbs
 	@echo "usage: make VERB [VARIABLE=value ...]"
@@ -78,11 +78,10 @@ local-destroy: setup  ## take them away, and report what is left   [ENGINE=mysql
 test: setup  ## all tests; TESTS=tests/stacks for a part of them
 	@$(RUN) -m pytest $(TESTS) -n auto --dist loadfile
 
-check: setup  ## format, lint, types and the fast tests
+check: setup lint-migrations lint-workflows  ## format, lint, types and the fast tests
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m ruff check .
 	@$(RUN) -m mypy
-	@PYTHONPATH=lambda $(RUN) -m operate.migration_lint
 	@PYTHONPATH=lambda $(RUN) -m apply_schema validate --files-only --engine postgresql
 	@PYTHONPATH=lambda $(RUN) -m apply_schema validate --files-only --engine mysql
 	@$(RUN) -m pytest tests/stacks tests/lambdas -n auto -q -m "not slow"
@@ -107,6 +106,9 @@ cost: setup  ## estimate what a deployment costs            DEPLOYMENT=name [ENG
 
 lint-migrations: setup  ## find what would lock, rewrite or lose data
 	@PYTHONPATH=lambda $(RUN) -m operate.migration_lint
+
+lint-workflows: setup  ## find what is wrong or unsafe in .github
+	@$(VENV)/bin/zizmor --quiet --no-progress --offline --strict-collection --persona pedantic .github
 
 synth-roles: setup  ## write the pipelines' roles to cdk.out.roles    REPOSITORY=owner/name [ENVIRONMENTS=dev] [QUALIFIER=shopprod]
 	@node_modules/.bin/cdk synth --quiet $(ROLES)

@@ -1,13 +1,24 @@
-"""Asks a real server what the lint of MySQL's migrations says of it: what it copies, or stops writers for."""
+"""Asks a real server what the lint of MySQL's migrations says of it: what it copies, or stops writers for.
+
+And runs the example of docs/migrations.md on both engines.
+"""
 
 from __future__ import annotations
+
+import re
+import shutil
+from contextlib import closing
+from pathlib import Path
 
 import pymysql
 import pytest
 
+from apply_schema.migration_files import read_files
+from apply_schema.migrations import apply as migrate
 from operate.migration_lint.mysql_rules import COPIES
+from tests.database.servers import SCHEMAS
 
-pytestmark = pytest.mark.engine("mysql")
+PAGE = SCHEMAS.parent / "docs" / "migrations.md"
 
 TABLE = """CREATE TABLE a (
     id int NOT NULL PRIMARY KEY,
@@ -46,10 +57,14 @@ def tables(empty_database):
         yield cursor
 
 
+MYSQL = pytest.mark.engine("mysql")
+
+
 def test_each_rule_is_tried():
     assert STOPS_WRITERS.keys() | REBUILDS.keys() == COPIES.keys()
 
 
+@MYSQL
 @pytest.mark.parametrize("rule", STOPS_WRITERS)
 def test_the_server_cannot_do_it_while_others_write(tables, rule: str):
     forbidden = "ALGORITHM = INPLACE, LOCK = NONE"
@@ -62,6 +77,7 @@ def test_the_server_cannot_do_it_while_others_write(tables, rule: str):
     tables.execute(STOPS_WRITERS[rule])  # and does it where it may stop them
 
 
+@MYSQL
 @pytest.mark.parametrize("rule", REBUILDS)
 def test_the_server_rebuilds_in_place_and_not_in_an_instant(tables, rule: str):
     with pytest.raises(pymysql.MySQLError) as refused:
@@ -70,6 +86,7 @@ def test_the_server_rebuilds_in_place_and_not_in_an_instant(tables, rule: str):
     tables.execute(f"{REBUILDS[rule]}, ALGORITHM = INPLACE, LOCK = NONE")
 
 
+@MYSQL
 @pytest.mark.parametrize(
     "harmless",
     [
@@ -86,6 +103,25 @@ def test_the_server_does_what_the_lint_passes(tables, harmless: str):
     tables.execute(harmless)
 
 
+@MYSQL
 def test_without_their_checks_a_foreign_key_is_added_in_place(tables):
     tables.execute("SET foreign_key_checks = 0")
     tables.execute(f"{STOPS_WRITERS['add-foreign-key']}, ALGORITHM = INPLACE, LOCK = NONE")
+
+
+def test_the_example_of_the_page_runs_through_the_migrator(migrated_database, tmp_path: Path):
+    folder = Path(shutil.copytree(SCHEMAS / migrated_database.engine, tmp_path / "schema"))
+    blocks = re.findall(r"^```sql\n-- (\w+)/(\S+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    for engine, name, text in blocks:
+        if engine == migrated_database.engine:
+            (folder / name).write_text(text)
+    with closing(migrated_database.migrations()) as migrations:
+        migrate(migrations, read_files(folder), report=lambda _line: None)
+    columns = migrated_database.rows(
+        "SELECT column_name, is_nullable FROM information_schema.columns "
+        "WHERE table_schema = 'shop' AND table_name = 'products' AND column_name LIKE 'vat%%'"
+        if migrated_database.engine == "mysql"
+        else "SELECT column_name, is_nullable FROM information_schema.columns "
+        "WHERE table_schema = 'shop' AND table_name = 'products' AND column_name LIKE 'vat%'"
+    )
+    assert [tuple(row) for row in columns] == [("vat_percent", "NO")]

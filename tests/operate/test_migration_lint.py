@@ -5,6 +5,7 @@ What MySQL copies is asked of a real server in tests/database/test_migration_lin
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -255,6 +256,31 @@ def test_words_are_what_is_left_without_texts_and_comments():
     assert words_of_mysql("/*!50003 CREATE*/ TABLE a") == "CREATE TABLE a"
     assert words_of_postgresql("SELECT E'a\\'b', $x$ ' $x$, \"a'b\" -- c") == "SELECT '', '', \"a'b\""
     assert list(parts("a (b, c), `d,e`, f")) == ["a (b, c)", "`d,e`", "f"]
+
+
+EXAMPLE = re.findall(
+    r"^```sql\n-- (postgresql|mysql)/(\S+)\n(.*?)^```$",
+    (PROJECT / "docs" / "migrations.md").read_text(),
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def test_the_page_has_its_example_on_both_engines():
+    names = [{name for of, name, _ in EXAMPLE if of == engine} for engine in ("postgresql", "mysql")]
+    assert names[0] == names[1]
+    assert len(names[0]) == 5
+
+
+@pytest.mark.parametrize(("engine", "name", "text"), EXAMPLE, ids=lambda value: value[:40])
+def test_the_example_of_the_page_passes(tmp_path: Path, engine: str, name: str, text: str):
+    path = tmp_path / name
+    path.write_text(text)
+    assert list(lint_folder(engine, [path])) == []
+
+
+def test_the_page_names_every_rule():
+    page = (PROJECT / "docs" / "migrations.md").read_text()
+    assert [rule for rule in {**MYSQL_RULES, **POSTGRESQL_RULES} if f"`{rule}`" not in page] == []
 
 
 def lint(*arguments: str) -> subprocess.CompletedProcess[str]:
