@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -176,6 +177,33 @@ def _behind(proxy: Resource, templates: Templates) -> list[Resource]:
     return instances
 
 
+_DAILY = re.compile(r"cron\(\d+ \d+ (?:\* \* \?|\? \* \*) \*\)")
+
+
+def _recovery_points(resource: Resource, templates: Templates) -> Iterator[Charge]:
+    """A snapshot within the cluster's own retention is free; each that is older counts as the whole volume.
+
+    https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-storage-backup.html
+    """
+    retained = [int(one.properties.get("BackupRetentionPeriod", 1)) for one in templates.of_type(_CLUSTER)]
+    for rule in resource.properties["BackupPlan"]["BackupPlanRule"]:
+        days = rule.get("Lifecycle", {}).get("DeleteAfterDays")
+        if days is None or not _DAILY.fullmatch(str(rule.get("ScheduleExpression"))):
+            raise NotCounted("recovery points that are kept for ever, or not made daily")
+        points = max(int(days) - min(retained, default=1), 0)
+        yield _of(
+            f"{points} daily recovery points beyond the cluster's own backups, by GB",
+            "backup_gb_month",
+            _volumes(points),
+        )
+        if rule.get("CopyActions"):
+            raise NotCounted("copies in another region, each of the whole volume, at that region's price")
+
+
+def _volumes(number: int) -> Callable[[Usage], Decimal]:
+    return lambda usage: usage.storage_gb * number
+
+
 # --- what is around it
 
 
@@ -248,14 +276,17 @@ def _parameter(resource: Resource, _: Templates) -> Iterator[Charge]:
     yield from ()
 
 
+_CLUSTER = "AWS::RDS::DBCluster"
+
 _RULES: Mapping[str, Rule] = {
+    "AWS::Backup::BackupPlan": _recovery_points,
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::CloudWatch::Dashboard": _dashboard,
     "AWS::EC2::VPCEndpoint": _endpoint,
     "AWS::KMS::Key": _key,
     "AWS::Lambda::Function": _function,
     "AWS::Logs::LogGroup": _log_group,
-    "AWS::RDS::DBCluster": _cluster,
+    _CLUSTER: _cluster,
     "AWS::RDS::DBInstance": _instance,
     "AWS::RDS::DBProxy": _proxy,
     "AWS::SSM::Parameter": _parameter,
@@ -264,7 +295,7 @@ _RULES: Mapping[str, Rule] = {
 
 FREE = frozenset(
     {
-        "AWS::Backup::BackupPlan",
+        "AWS::Backup::BackupSelection",  # its plan is charged for
         "AWS::Backup::BackupVault",
         "AWS::CDK::Metadata",
         "AWS::EC2::FlowLog",  # its log group is charged for
@@ -301,7 +332,6 @@ FREE = frozenset(
 """What costs nothing by being there."""
 
 BY_USE: Mapping[str, str] = {
-    "AWS::Backup::BackupSelection": "copies that AWS Backup keeps, by GB and month",
     "AWS::CloudTrail::Trail": "data events, by 100,000",
     "AWS::Logs::MetricFilter": "its metric, by month",
     "AWS::RDS::DBProxyEndpoint": (

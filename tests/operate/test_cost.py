@@ -114,6 +114,33 @@ def test_backtrack_costs_every_record_of_its_window_every_hour(cost):
     assert sums(one, "Cluster") == usd("0.30", "155.12")  # 0.5 million x 24 h x 730 h x 0.012 = 105.12
 
 
+def plan(days: int | None, schedule: str = "cron(0 3 * * ? *)", **more: object) -> dict:
+    rule = {"ScheduleExpression": schedule, **more} | (
+        {"Lifecycle": {"DeleteAfterDays": days}} if days else {}
+    )
+    return {"Type": "AWS::Backup::BackupPlan", "Properties": {"BackupPlan": {"BackupPlanRule": [rule]}}}
+
+
+def test_recovery_points_cost_the_whole_volume_once_they_outlive_the_cluster_s_own_backups(cost):
+    cluster = {"Type": "AWS::RDS::DBCluster", "Properties": {"BackupRetentionPeriod": 7}}
+    one = cost({"Cluster": cluster, "Plan": plan(35)})
+    assert sums(one, "Plan") == usd("0.59", "58.80")  # 28 points of 1 and 100 GB at 0.021
+    assert sums(cost({"Cluster": cluster, "Plan": plan(7)}), "Plan") == usd("0", "0")
+
+
+@pytest.mark.parametrize(
+    ("backup_plan", "why"),
+    [
+        (plan(None), "kept for ever"),
+        (plan(35, "cron(0 3 ? * SUN *)"), "not made daily"),
+        (plan(35, CopyActions=[{}]), "copies in another region"),
+    ],
+)
+def test_recovery_points_that_cannot_be_counted_are_told(cost, backup_plan: dict, why: str):
+    one = cost({"Plan": backup_plan})
+    assert [why in omission.why for omission in one.omissions] == [True]
+
+
 def test_database_insights_cost_by_capacity(cost):
     insights = {
         "Type": "AWS::RDS::DBCluster",
