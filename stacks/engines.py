@@ -40,6 +40,12 @@ class Engine:
     default_backtrack_hours: int = 0
     longest_backtrack_hours: int = 0
     """0: Aurora cannot rewind a cluster of this engine."""
+    safe_values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """What no deployment may set otherwise: without it passwords and data would travel in plaintext."""
+    audited_values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """What may not be set otherwise where data are retained: their trail, and what must stay out of logs."""
+    activity_stream_modes: tuple[str, ...] = ()
+    """How the engine can send an activity stream from the isolated subnets."""
 
     def cluster_engine(self, version: str) -> rds.IClusterEngine:
         """Return the CDK's view of this engine in `version`."""
@@ -104,6 +110,20 @@ ENGINES: Mapping[str, Engine] = {
             "log_connections": "1",  # who came, or was refused; through the proxy there are few
             "log_disconnections": "1",
         },
+        safe_values={
+            "rds.force_ssl": frozenset({"1"}),
+            "password_encryption": frozenset({"scram-sha-256"}),
+            "ssl_min_protocol_version": frozenset({"TLSv1.2", "TLSv1.3"}),
+        },
+        audited_values={
+            "log_connections": frozenset({"1"}),
+            "log_disconnections": frozenset({"1"}),
+            "log_statement": frozenset({"none", "ddl"}),  # the others log the customers' values
+            "pgaudit.log": frozenset({"ddl,role", "role,ddl"}),
+            "pgaudit.log_parameter": frozenset({"0"}),
+            "shared_preload_libraries": frozenset({"pg_stat_statements,pgaudit"}),
+        },
+        activity_stream_modes=("async", "sync"),
         instance_parameters={
             "log_lock_waits": "1",
             "log_min_duration_statement": "1000",  # ms: what takes longer than this is worth a line
@@ -147,6 +167,18 @@ ENGINES: Mapping[str, Engine] = {
         _cluster_parameters_of_majors={
             "8.0": {"tls_version": "TLSv1.2,TLSv1.3"},  # 8.4 has no older ones
         },
+        safe_values={
+            "require_secure_transport": frozenset({"ON", "1"}),
+            "tls_version": frozenset({"TLSv1.2", "TLSv1.3", "TLSv1.2,TLSv1.3"}),
+        },
+        audited_values={
+            "general_log": frozenset({"0"}),  # it has every statement, with the customers' values
+            "server_audit_logging": frozenset({"1"}),
+            "server_audit_events": frozenset({"CONNECT,QUERY_DCL,QUERY_DDL"}),
+            "server_audit_excl_users": frozenset({""}),
+        },
+        # None: Aurora MySQL itself calls KMS for its stream, from subnets that lead there nowhere.
+        # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/DBActivityStreams.Prereqs.html
         instance_parameters={
             "slow_query_log": "1",
             "long_query_time": "1",  # s: what takes longer than this is worth a line

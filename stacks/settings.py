@@ -124,6 +124,8 @@ class Deployment:
     functions: FunctionSettings = FunctionSettings()
     owner: str = "shop-platform"
     """Whom to ask about it: a tag on everything."""
+    expires_at: str | None = None
+    """When it may be swept, as 2026-12-24T18:00:00Z: a tag on everything. None: never."""
     retain_data: bool = False
     """On deletion the cluster leaves a final snapshot; key and secret stay, so that it can be restored."""
     termination_protection: bool = False
@@ -139,7 +141,8 @@ class Deployment:
     @property
     def tags(self) -> Mapping[str, str]:
         """What everything of this deployment is marked with, for people, bills and policies."""
-        return {"owner": self.owner, "environment": self.name}
+        expiry = {"expires-at": self.expires_at} if self.expires_at else {}
+        return {"application": "shop", "environment": self.name, "owner": self.owner} | expiry
 
     @property
     def cluster_name(self) -> str:
@@ -211,6 +214,12 @@ def on_engine(deployment: Deployment, name: str) -> Deployment:
         backtrack_hours=engine.default_backtrack_hours,
     )
     return replace(deployment, database=database)
+
+
+def on_local_cloud(deployment: Deployment) -> Deployment:
+    """Return the deployment as it stands on the local cloud: this machine runs its functions."""
+    functions = replace(deployment.functions, platform="host", certificate_authorities="system")
+    return replace(deployment, functions=functions)
 
 
 def _zones(region: str) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from stacks.engines import ENGINES, Engine
@@ -16,6 +17,7 @@ from stacks.regions import S3_PREFIX_LISTS, WITHOUT_BACKTRACK
 from stacks.settings import (
     DEPLOYMENTS,
     POSTGRESQL,
+    STACKS,
     DatabaseSettings,
     Deployment,
     FunctionSettings,
@@ -24,11 +26,17 @@ from stacks.settings import (
     ServerlessV2,
     kind_on,
     on_engine,
+    on_local_cloud,
 )
 
 LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1827, 3653)
 """The retentions that CloudWatch Logs offers and this project uses."""
-CONTEXT = ("deployment", "engine", "name", "seed_file", "seed_lines")
+MONITORING_INTERVALS_SECONDS = (0, 1, 5, 10, 15, 30, 60)
+SHORTEST_TRAIL_DAYS = 365
+LONGEST_ROTATION_DAYS = 90
+LONGEST_BACKUP_DAYS = 36_500  # AWS Backup's
+MOST_RESERVED_CONCURRENCY = 100
+CONTEXT = ("deployment", "engine", "name", "owner", "expires", "target", "seed_file", "seed_lines")
 """What `cdk -c` may choose by; choose() takes them by these names."""
 SCHEMA = Path(__file__).resolve().parent.parent / "schema"
 MOST_SEED_LINES = 1_100_000  # what a function loads in time also on a small cluster
@@ -50,6 +58,10 @@ def choose(
     seed_file: object = None,
     seed_lines: object = None,
     engine: object = None,
+    *,
+    owner: object = None,
+    expires: object = None,
+    target: object = None,
 ) -> Deployment:
     """Return the deployment that the context asks for; values are what `cdk -c` or cdk.json may carry.
 
@@ -60,6 +72,8 @@ def choose(
         *_of_choice(deployment, name, seed_file),
         *_of_seed_choice(seed_file, seed_lines),
         *_of_engine_choice(deployment, engine),
+        *_of_tag_choice(owner, expires),
+        *_of_target(target),
     ]
     if isinstance(deployment, str) and deployment in DEPLOYMENTS:
         chosen = DEPLOYMENTS[deployment]
@@ -67,6 +81,12 @@ def choose(
             chosen = _with_engine(deployment, engine)
         if deployment == "ephemeral" and isinstance(name, str) and name:
             chosen = replace(chosen, name=name)
+        if isinstance(owner, str) and owner:
+            chosen = replace(chosen, owner=owner)
+        if isinstance(expires, str) and expires:
+            chosen = replace(chosen, expires_at=expires)
+        if target == "local":
+            chosen = on_local_cloud(chosen)
         if isinstance(seed_file, str) and seed_file:
             chosen = replace(chosen, seed_file=Path(seed_file).absolute())
         if isinstance(seed_lines, str | int) and re.fullmatch(_DIGITS, str(seed_lines)):
@@ -88,7 +108,10 @@ def validate(deployment: Deployment) -> list[str]:
         *_of_database(deployment.database),
         *_of_backtrack(deployment),
         *_of_functions(deployment.functions),
+        *_of_owner(deployment.owner),
         *_of_protection(deployment),
+        *_of_trail(deployment),
+        *_of_backup_plan(deployment),
         *_of_seed_file(deployment.seed_file),
     ]
 
@@ -150,6 +173,36 @@ def _of_engine_choice(deployment: object, engine: object) -> Iterator[str]:
             )
 
 
+def _of_tag_choice(owner: object, expires: object) -> Iterator[str]:
+    if owner is not None and not (isinstance(owner, str) and re.fullmatch(_TAG_VALUE, owner)):
+        yield (
+            f"owner={owner!r}: AWS takes up to 256 letters, digits, spaces and _ . : / = + - @ in a tag; "
+            "name a person or a team, for example -c owner=team-checkout"
+        )
+    if expires is not None and not (isinstance(expires, str) and _is_moment(expires)):
+        yield (
+            f"expires={expires!r} is not a moment in UTC; write it as -c expires=2026-12-24T18:00:00Z, or "
+            "have make say it: EXPIRES_HOURS=72"
+        )
+
+
+_TAG_VALUE = r"[\w.:/=+@-][\w .:/=+@-]{0,255}"
+
+
+def _is_moment(text: str) -> bool:
+    """Only the form: whether it has passed is for whoever reads a clock, and a synth reads none."""
+    try:
+        datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return True
+
+
+def _of_target(target: object) -> Iterator[str]:
+    if target not in (None, "aws", "local"):
+        yield f"target={target!r} is not known; choose aws, or local for the local cloud"
+
+
 def _of_ephemeral_name(name: object) -> Iterator[str]:
     if not name:
         yield "deployment=ephemeral needs a name, to keep its resources apart; add for example -c name=pr-42"
@@ -164,6 +217,12 @@ def _of_name(deployment: Deployment) -> Iterator[str]:
             f"name={name!r}: RDS takes lower-case letters, digits and single hyphens between them, "
             "beginning with a letter; rename it, for example to pr-42"
         )
+    for part in STACKS:
+        if part in name.split("-"):
+            yield (
+                f"name={name}: -{part} is how a stack's name ends, so that names of two deployments could "
+                "meet; use another word"
+            )
     for what, derived, longest in _derived_names(deployment):
         if len(derived) > longest:
             excess = len(derived) - longest
@@ -269,6 +328,11 @@ def _of_database(database: DatabaseSettings) -> Iterator[str]:
     if not 1 <= database.rotation_days <= 1000:
         yield f"rotation_days={database.rotation_days} is outside 1 to 1000; choose for example 30"
     yield from _of_log_retention("log_retention_days of the database", database.log_retention_days)
+    yield from _of_monitoring(database)
+    yield from _of_proxy(database)
+    if engine:
+        yield from _of_parameters(database, engine)
+        yield from _of_activity_stream(database, engine)
 
 
 def _of_engine(database: DatabaseSettings, engine: Engine) -> Iterator[str]:
@@ -340,6 +404,62 @@ def _of_instances(capacity: Instances) -> Iterator[str]:
         )
 
 
+def _of_monitoring(database: DatabaseSettings) -> Iterator[str]:
+    if database.monitoring_interval_seconds not in MONITORING_INTERVALS_SECONDS:
+        allowed = ", ".join(map(str, MONITORING_INTERVALS_SECONDS))
+        yield (
+            f"monitoring_interval_seconds={database.monitoring_interval_seconds} is not one that Enhanced "
+            f"Monitoring has; choose one of {allowed}"
+        )
+    if database.insights not in ("standard", "advanced"):
+        yield f"insights={database.insights!r} is not known; choose standard or advanced"
+
+
+def _of_proxy(database: DatabaseSettings) -> Iterator[str]:
+    for name, value, lowest, highest, example in (
+        ("idle_client_timeout_seconds", database.idle_client_timeout_seconds, 1, 28_800, 1800),
+        ("borrow_timeout_seconds", database.borrow_timeout_seconds, 0, 300, 30),
+    ):
+        if not lowest <= value <= highest:
+            yield f"{name}={value} is outside RDS Proxy's {lowest} to {highest}; choose for example {example}"
+
+
+def _of_parameters(database: DatabaseSettings, engine: Engine) -> Iterator[str]:
+    """Yield parameters that are none, and those that would let somebody in without TLS."""
+    for name, value in database.parameters.items():
+        if not re.fullmatch(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)?", name) or not isinstance(value, str):
+            yield f"parameters: {name!r}: {value!r} is no parameter's name and value as text; correct it"
+    yield from _of_values(database, engine.safe_values, "anybody could be overheard")
+
+
+def _of_values(
+    database: DatabaseSettings, allowed: Mapping[str, frozenset[str]], otherwise: str
+) -> Iterator[str]:
+    for name, values in allowed.items():
+        value = database.parameters.get(name)
+        if value is not None and value not in values:
+            choice = " or ".join(repr(one) for one in sorted(values))
+            yield f"parameters: {name}={value!r}: {otherwise}; leave it out, or set {choice}"
+
+
+def _of_activity_stream(database: DatabaseSettings, engine: Engine) -> Iterator[str]:
+    mode = database.activity_stream
+    if mode == "off":
+        return
+    if mode not in ("async", "sync"):
+        yield f"activity_stream={mode!r} is not known; choose off, async or sync"
+    elif mode not in engine.activity_stream_modes:
+        yield (
+            f"activity_stream={mode} with engine={engine.name}: Aurora sends none of it from subnets without "
+            "a way to KMS; set activity_stream='off' and read the audit log"
+        )
+    if isinstance(database.capacity, ServerlessV2):
+        yield (
+            f"activity_stream={mode} with ServerlessV2: Aurora has activity streams of fixed classes only; "
+            "set capacity=Instances(...) or activity_stream='off'"
+        )
+
+
 def _of_functions(functions: FunctionSettings) -> Iterator[str]:
     if not 1 <= functions.timeout_minutes <= 14:
         yield (
@@ -348,6 +468,12 @@ def _of_functions(functions: FunctionSettings) -> Iterator[str]:
         )
     if not 128 <= functions.memory_mib <= 10240:
         yield f"memory_mib={functions.memory_mib} is outside Lambda's 128 to 10240; choose for example 512"
+    reserved = functions.reserved_concurrency
+    if reserved is not None and not 1 <= reserved <= MOST_RESERVED_CONCURRENCY:
+        yield (
+            f"reserved_concurrency={reserved} is outside 1 to {MOST_RESERVED_CONCURRENCY}: each function has "
+            "as many, and Lambda keeps 100 of an account's 1000 for all others; choose for example 2, or None"
+        )
     for name, value, allowed in (
         ("platform", functions.platform, ("lambda", "host")),
         ("certificate_authorities", functions.certificate_authorities, ("packaged", "system")),
@@ -384,6 +510,106 @@ def _of_protection(deployment: Deployment) -> Iterator[str]:
         )
     if database.reader_count == 0:
         yield "reader_count=0 with retain_data=True: losing a zone would stop the database; set 1 or more"
+
+    if not database.auto_minor_version_upgrade:
+        yield (
+            "auto_minor_version_upgrade=False with retain_data=True: known holes would stay open (Security "
+            "Hub RDS.13); set it True"
+        )
+    if database.rotation_days > LONGEST_ROTATION_DAYS:
+        yield (
+            f"rotation_days={database.rotation_days} with retain_data=True: more than "
+            f"{LONGEST_ROTATION_DAYS} days with one password (Security Hub SecretsManager.4); set 90 or less"
+        )
+
+
+def _of_trail(deployment: Deployment) -> Iterator[str]:
+    """Yield what would leave no trace of what happened to retained data, or too much of a trace."""
+    database = deployment.database
+    if not deployment.retain_data:
+        return
+    for name, days in (
+        ("log_retention_days of the database", database.log_retention_days),
+        ("log_retention_days of the functions", deployment.functions.log_retention_days),
+        ("flow_log_retention_days", deployment.network.flow_log_retention_days),
+    ):
+        if days < SHORTEST_TRAIL_DAYS:
+            yield (
+                f"{name}={days} with retain_data=True: less than a year (Security Hub CloudWatch.16); "
+                f"set {SHORTEST_TRAIL_DAYS} or more"
+            )
+    if database.monitoring_interval_seconds == 0:
+        yield (
+            "monitoring_interval_seconds=0 with retain_data=True: nobody would see what the instances do "
+            "(Security Hub RDS.6); set for example 60"
+        )
+    if database.insights != "advanced":
+        yield (
+            f"insights={database.insights!r} with retain_data=True: what sessions waited for would be "
+            "forgotten after a week; set insights='advanced'"
+        )
+    if database.proxy_debug_logging:
+        yield (
+            "proxy_debug_logging=True with retain_data=True: the customers' values would stand in the "
+            "proxy's log; set it False"
+        )
+    engine = ENGINES.get(database.engine)
+    if engine:
+        yield from _of_values(
+            database, engine.audited_values, "with retain_data=True the trail would have a hole or a secret"
+        )
+
+
+def _of_backup_plan(deployment: Deployment) -> Iterator[str]:
+    plan, database = deployment.database.backup_plan, deployment.database
+    if plan is None:
+        if deployment.retain_data:
+            yield (
+                "backup_plan=None with retain_data=True: backups would go with the cluster (Security Hub "
+                "RDS.26); set BackupSettings()"
+            )
+        return
+    if not deployment.retain_data:
+        yield (
+            "backup_plan with retain_data=False: a vault that has recovery points cannot be deleted, so that "
+            "the stack could not go; set retain_data=True or backup_plan=None"
+        )
+    for name, days in (
+        ("retention_days", plan.retention_days),
+        ("copy_retention_days", plan.copy_retention_days),
+    ):
+        if not database.backup_retention_days < days <= LONGEST_BACKUP_DAYS:
+            yield (
+                f"{name}={days} of backup_plan is outside {database.backup_retention_days + 1} (Aurora's own "
+                f"last {database.backup_retention_days}) to {LONGEST_BACKUP_DAYS}; choose for example 90"
+            )
+    if plan.copy_to_vault_arn is not None:
+        yield from _of_copy(plan.copy_to_vault_arn, deployment.region)
+
+
+def _of_copy(arn: str, region: str) -> Iterator[str]:
+    found = re.fullmatch(_VAULT_ARN, arn)
+    if not found:
+        yield (
+            f"copy_to_vault_arn={arn!r} is not the ARN of a vault, such as "
+            "arn:aws:backup:eu-west-1:123456789012:backup-vault:shop-production; correct it"
+        )
+    elif found["region"] == region:
+        yield (
+            f"copy_to_vault_arn={arn} lies in region={region}, as the cluster does: whoever loses one loses "
+            "both; name a vault of another region"
+        )
+
+
+_VAULT_ARN = r"arn:aws:backup:(?P<region>[a-z]{2}(-[a-z]+)+-[0-9]):[0-9]{12}:backup-vault:[a-zA-Z0-9_-]{2,50}"
+
+
+def _of_owner(owner: str) -> Iterator[str]:
+    if not re.fullmatch(_TAG_VALUE, owner):
+        yield (
+            f"owner={owner!r} is not a tag's value: 1 to 256 letters, digits, spaces and . : / = + - @ _; "
+            "name a team or an address"
+        )
 
 
 def _of_seed_file(path: Path | None) -> Iterator[str]:

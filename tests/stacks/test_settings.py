@@ -11,7 +11,7 @@ import pytest
 
 from stacks import validation
 from stacks.engines import ENGINES
-from stacks.settings import DEPLOYMENTS, Instances, ServerlessV2, on_engine
+from stacks.settings import DEPLOYMENTS, BackupSettings, Instances, ServerlessV2, on_engine
 from stacks.validation import SettingsError, choose, validate
 
 DEV = DEPLOYMENTS["dev"]
@@ -38,6 +38,20 @@ def functions(**changes):
 def production(**changes):
     of_database = {key: changes.pop(key) for key in list(changes) if hasattr(PRODUCTION.database, key)}
     return replace(PRODUCTION, database=replace(PRODUCTION.database, **of_database), **changes)
+
+
+def production_on_mysql(**changes):
+    on_mysql = on_engine(PRODUCTION, "mysql")
+    return replace(on_mysql, database=replace(on_mysql.database, **changes))
+
+
+def planned(**changes):
+    return production(backup_plan=replace(PRODUCTION.database.backup_plan, **changes))
+
+
+def stream(mode, *, engine="postgresql"):
+    chosen = on_engine(PRODUCTION, engine)
+    return replace(chosen, database=replace(chosen.database, activity_stream=mode))
 
 
 BAD = {
@@ -137,6 +151,97 @@ BAD = {
     "production not protected": (production(deletion_protection=False), "deletion_protection=False"),
     "production stacks not protected": (production(termination_protection=False), "termination_protection"),
     "production with few backups": (production(backup_retention_days=6), "RDS.50"),
+    "monitoring at no known interval": (
+        database(monitoring_interval_seconds=7),
+        "monitoring_interval_seconds=7",
+    ),
+    "unknown insights": (database(insights="deep"), "insights='deep'"),
+    "clients idle for ever": (database(idle_client_timeout_seconds=28_801), "outside RDS Proxy's 1 to 28800"),
+    "clients never idle": (database(idle_client_timeout_seconds=0), "idle_client_timeout_seconds=0"),
+    "borrowing for too long": (database(borrow_timeout_seconds=301), "borrow_timeout_seconds=301"),
+    "borrowing in no time": (database(borrow_timeout_seconds=-1), "borrow_timeout_seconds=-1"),
+    "plaintext": (database(parameters={"rds.force_ssl": "0"}), "rds.force_ssl='0': anybody could be over"),
+    "old TLS": (database(parameters={"ssl_min_protocol_version": "TLSv1"}), "set 'TLSv1.2' or 'TLSv1.3'"),
+    "weak passwords": (database(parameters={"password_encryption": "md5"}), "password_encryption='md5'"),
+    "plaintext of MySQL": (
+        mysql(parameters={"require_secure_transport": "OFF"}),
+        "require_secure_transport='OFF'",
+    ),
+    "old TLS of MySQL": (mysql(parameters={"tls_version": "TLSv1,TLSv1.2"}), "tls_version='TLSv1,TLSv1.2'"),
+    "parameter that is no name": (database(parameters={"work mem": "1"}), "parameters: 'work mem'"),
+    "parameter that is no text": (database(parameters={"work_mem": 1000}), "parameters: 'work_mem': 1000"),
+    "activity stream of no known kind": (stream("often"), "activity_stream='often'"),
+    "activity stream of Serverless v2": (
+        database(activity_stream="async"),
+        "activity_stream=async with ServerlessV2",
+    ),
+    "activity stream of MySQL": (stream("async", engine="mysql"), "activity_stream=async with engine=mysql"),
+    "no concurrency": (functions(reserved_concurrency=0), "reserved_concurrency=0 is outside 1 to 100"),
+    "more concurrency than there is": (functions(reserved_concurrency=900), "reserved_concurrency=900"),
+    "nobody's": (replace(DEV, owner=""), "owner=''"),
+    "owner that no tag can say": (replace(DEV, owner="shop; drop"), "owner='shop; drop'"),
+    "owner without end": (replace(DEV, owner="o" * 257), "is not a tag's value"),
+    "recovery points of what is not retained": (
+        database(backup_plan=BackupSettings()),
+        "backup_plan with retain_data=False",
+    ),
+    "production without a backup plan": (production(backup_plan=None), "RDS.26"),
+    "recovery points shorter than backups": (planned(retention_days=35), "retention_days=35 of backup_plan"),
+    "recovery points for too long": (planned(retention_days=36_501), "to 36500"),
+    "copies shorter than backups": (planned(copy_retention_days=7), "copy_retention_days=7 of backup_plan"),
+    "copy beside the cluster": (
+        planned(copy_to_vault_arn="arn:aws:backup:us-east-1:123456789012:backup-vault:shop"),
+        "lies in region=us-east-1, as the cluster does",
+    ),
+    "copy to no vault": (
+        planned(copy_to_vault_arn="arn:aws:s3:::shop"),
+        "copy_to_vault_arn='arn:aws:s3:::shop'",
+    ),
+    "copy to a vault of nobody": (
+        planned(copy_to_vault_arn="arn:aws:backup:eu-west-1::backup-vault:shop"),
+        "is not the ARN of a vault",
+    ),
+    "production without small upgrades": (production(auto_minor_version_upgrade=False), "RDS.13"),
+    "production with an old password": (production(rotation_days=91), "rotation_days=91 with retain_data"),
+    "production that forgets its logs": (
+        production(log_retention_days=180),
+        "log_retention_days of the database=180",
+    ),
+    "production that forgets what functions did": (
+        replace(PRODUCTION, functions=replace(PRODUCTION.functions, log_retention_days=90)),
+        "log_retention_days of the functions=90 with retain_data=True",
+    ),
+    "production that forgets its flows": (
+        replace(PRODUCTION, network=replace(PRODUCTION.network, flow_log_retention_days=30)),
+        "flow_log_retention_days=30 with retain_data=True",
+    ),
+    "production unwatched": (production(monitoring_interval_seconds=0), "RDS.6"),
+    "production with a week of insights": (production(insights="standard"), "insights='standard' with"),
+    "production with customers in the proxy's log": (
+        production(proxy_debug_logging=True),
+        "proxy_debug_logging=True with retain_data=True",
+    ),
+    "production without an audit": (production(parameters={"pgaudit.log": "none"}), "pgaudit.log='none'"),
+    "production without pgaudit": (
+        production(parameters={"shared_preload_libraries": "pg_stat_statements"}),
+        "shared_preload_libraries='pg_stat_statements'",
+    ),
+    "production with customers in its log": (
+        production(parameters={"log_statement": "all"}),
+        "log_statement='all'",
+    ),
+    "production with customers in its audit": (
+        production(parameters={"pgaudit.log_parameter": "1"}),
+        "pgaudit.log_parameter='1'",
+    ),
+    "production on MySQL without an audit": (
+        production_on_mysql(parameters={"server_audit_logging": "0"}),
+        "server_audit_logging='0'",
+    ),
+    "production on MySQL with customers in its log": (
+        production_on_mysql(parameters={"general_log": "1"}),
+        "general_log='1'",
+    ),
     "production in one zone": (production(reader_count=0, proxy=False), "losing a zone"),
 }
 
@@ -154,7 +259,7 @@ def test_a_bad_setting_is_refused(deployment, expected):
 
 @pytest.mark.parametrize(("deployment", "expected"), BAD.values(), ids=BAD)
 def test_a_problem_tells_the_next_step(deployment, expected):
-    steps = ("choose", "set ", "name ", "rename", "shorten", "write", "round", "swap", "correct")
+    steps = ("choose", "set ", "name ", "rename", "shorten", "write", "round", "swap", "correct", "leave")
     for problem in validate(deployment):
         assert any(step in problem for step in steps), problem
 
@@ -295,3 +400,25 @@ def test_a_shop_begins_with_a_file_or_with_generated_lines(tmp_path):
         choose("dev", None, str(path), "10")
     [problem] = refused.value.problems
     assert problem == f"seed_file={path} and seed_lines=10: a shop begins with one of them; drop one"
+
+
+@pytest.mark.parametrize("mode", ["async", "sync"])
+def test_an_activity_stream_is_for_instances_of_postgresql(mode):
+    assert validate(stream(mode)) == []
+
+
+@pytest.mark.parametrize(
+    ("deployment", "parameters"),
+    [
+        (production, {"ssl_min_protocol_version": "TLSv1.3", "work_mem": "65536", "log_statement": "ddl"}),
+        (production_on_mysql, {"tls_version": "TLSv1.3", "max_connections": "1000"}),
+    ],
+)
+def test_parameters_that_weaken_nothing_are_a_deployment_s_own(deployment, parameters):
+    assert validate(deployment(parameters=parameters)) == []
+
+
+def test_recovery_points_are_copied_to_another_region():
+    assert (
+        validate(planned(copy_to_vault_arn="arn:aws:backup:eu-west-1:123456789012:backup-vault:shop")) == []
+    )
