@@ -7,9 +7,14 @@ from typing import Any
 
 def resource_counts(assembly: Path) -> dict[str, int]:
     """Return how many resources each stack's template has, by the stack's name."""
+    return {stack: len(template["Resources"]) for stack, template in templates(assembly).items()}
+
+
+def templates(assembly: Path) -> dict[str, dict[str, Any]]:
+    """Return each stack's template, by the stack's name."""
     manifest = json.loads((assembly / "manifest.json").read_text())
     return {
-        artifact["properties"]["stackName"]: len(_template(assembly, artifact)["Resources"])
+        artifact["properties"]["stackName"]: _template(assembly, artifact)
         for artifact in manifest["artifacts"].values()
         if artifact["type"] == "aws:cloudformation:stack"
     }
