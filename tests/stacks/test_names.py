@@ -165,7 +165,7 @@ def test_more_readers_change_nothing_about_those_that_are_there():
 def test_everything_says_whose_it_is_and_of_which_deployment(synthesized):
     """Security Hub RDS.28, RDS.30 and RDS.33 among it."""
     environment = synthesized.the_one("AWS::RDS::DBCluster")[1]["DBClusterIdentifier"].removeprefix("shop-")
-    expected = {"owner": "shop-platform", "environment": environment}
+    expected = {"application": "shop", "owner": "shop-platform", "environment": environment}
     tagged = set()
     for logical_id, resource in synthesized.resources.items():
         properties = resource.get("Properties", {})
