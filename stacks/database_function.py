@@ -94,7 +94,7 @@ def function_role(
     if any("*" in statement.resources for statement in may):
         acknowledge(
             role,
-            rules=["AwsSolutions-IAM5[Resource::*]", "CKV_AWS_111", "Serverless-LambdaStarPermissions"],
+            rules=["AwsSolutions-IAM5[Resource::*]", "Serverless-LambdaStarPermissions"],
             reason="Actions that know no ARN only: network interfaces that Lambda has yet to make, traces, "
             "and for the rotation a random password; a test holds the list",
         )
