@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar
 
 from moto.kms.models import KmsBackend, kms_backends
 
+from localcloud.enforcements import Enforcement
+from localcloud.iam.evaluation import AccessRequest, Policies, Principal, evaluate
+from localcloud.iam.policy import Policy
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
 from localcloud.resources.on_moto import OnMoto, document, flag, gone_is_deleted, removed_tags, tag_map
 
@@ -15,6 +19,7 @@ class Key(OnMoto):
 
     supported: ClassVar[frozenset[str] | None] = frozenset(
         {
+            "BypassPolicyLockoutSafetyCheck",
             "Description",
             "EnableKeyRotation",
             "Enabled",
@@ -26,14 +31,13 @@ class Key(OnMoto):
             "Tags",
         }
     )
-    no_local_effect: ClassVar[frozenset[str]] = frozenset(
-        {"BypassPolicyLockoutSafetyCheck", "RotationPeriodInDays"}
-    )
+    no_local_effect: ClassVar[frozenset[str]] = frozenset({"RotationPeriodInDays"})
     replaced_by: ClassVar[frozenset[str]] = frozenset({"KeySpec", "KeyUsage", "MultiRegion"})
 
     def create(self, request: Request) -> Provisioned:
         """Create the key; Ref yields its id."""
         given = request.properties
+        _refuse_lockout(request)
         key = _backend(request).create_key(
             document(given["KeyPolicy"]) if "KeyPolicy" in given else None,
             given.get("KeyUsage", "ENCRYPT_DECRYPT"),
@@ -49,6 +53,7 @@ class Key(OnMoto):
         """Bring policy, description, rotation and tags to what the template says."""
         backend, given, key_id = _backend(request), request.properties, current.physical_id
         if "KeyPolicy" in given:
+            _refuse_lockout(request)
             backend.put_key_policy(key_id, document(given["KeyPolicy"]))
         backend.update_key_description(key_id, given.get("Description", ""))
         backend.untag_resource(key_id, removed_tags(previous, given))
@@ -98,6 +103,26 @@ class Alias(OnMoto):
         """Take the name away; the key stays."""
         with gone_is_deleted():
             _backend(request).delete_alias(current.physical_id)
+
+
+def _refuse_lockout(request: Request) -> None:
+    """Refuse what KMS refuses: a policy that would let nobody of this account change it ever again."""
+    given = request.properties
+    if "KeyPolicy" not in given or flag(given, "BypassPolicyLockoutSafetyCheck"):
+        return
+    if not request.cloud.enforces(Enforcement.KMS):
+        return
+    administrator = Principal(f"arn:aws:iam::{request.account}:user/administrator", request.account)
+    policy = Policy.parse(json.loads(document(given["KeyPolicy"])))
+    policies = Policies(identity=[_EVERYTHING], resource=policy, resource_policy_decides=True)
+    if not evaluate(AccessRequest(administrator, "kms:PutKeyPolicy", "*", {}), policies).allowed:
+        raise ResourceFailed(
+            "The new key policy will not allow you to update the key policy in the future."
+            " (MalformedPolicyDocumentException)"
+        )
+
+
+_EVERYTHING = Policy.parse({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 
 
 def _backend(request: Request) -> KmsBackend:

@@ -11,6 +11,8 @@ WRITE = {"Effect": "Allow", "Action": ["s3:PutObject", "s3:DeleteObject"], "Reso
 LOG = {"Effect": "Allow", "Action": "logs:PutLogEvents", "Resource": "*"}
 OWNER = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
 AUDITOR = {"Effect": "Allow", "Action": "kms:DescribeKey", "Resource": "*"}
+PUBLISH = {"Effect": "Allow", "Action": "sns:Publish", "Principal": {"Service": "cloudwatch.amazonaws.com"}}
+NOBODY = {"Effect": "Deny", "Action": "kms:CreateGrant", "Resource": "*"}
 NOWHERE = {"CidrIp": LETS_NOBODY_OUT, "IpProtocol": "icmp"}
 INLINE = {"CidrIp": "10.0.0.0/8", "IpProtocol": "-1"}
 RULE = {"GroupId": {"Ref": "Group"}, "IpProtocol": "tcp"}
@@ -35,7 +37,8 @@ def templates():
             Policies=[policy("Own", READ, WRITE), policy("Log", LOG)],
             ManagedPolicyArns=[MANAGED],
         ),
-        "Key": resource("KMS::Key", KeyPolicy={"Statement": [OWNER, AUDITOR]}),
+        "Key": resource("KMS::Key", KeyPolicy={"Statement": [OWNER, AUDITOR, NOBODY]}),
+        "Policy": resource("SNS::TopicPolicy", PolicyDocument={"Statement": [PUBLISH, NOBODY]}),
         "Group": resource("EC2::SecurityGroup", SecurityGroupEgress=[NOWHERE], SecurityGroupIngress=[INLINE]),
         "Rule": resource("EC2::SecurityGroupIngress", **RULE),
         "Endpoint": resource("EC2::VPCEndpoint", **ENDPOINT),
@@ -66,6 +69,7 @@ def test_every_kind_of_right_is_found():
         ("trust", TRUST),
         ("key policy", OWNER),
         ("key policy", AUDITOR),
+        ("resource policy", PUBLISH),
         ("rule", INLINE),
         ("rule", RULE),
         ("endpoint", ENDPOINT),
@@ -88,8 +92,9 @@ def test_a_policy_that_would_say_nothing_goes():
 
 
 def test_the_only_statement_of_a_trust_policy_turns_into_its_opposite():
-    _, left = left_without(the_right(TRUST))
-    assert {**TRUST, "Effect": "Deny"} in left
+    changed, left = left_without(the_right(TRUST))
+    role = changed["Resources"]["Role01234567"]["Properties"]
+    assert role["AssumeRolePolicyDocument"]["Statement"] == [{**TRUST, "Effect": "Deny"}]
     assert TRUST not in left
 
 

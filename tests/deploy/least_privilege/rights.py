@@ -26,12 +26,15 @@ WHOLE_RESOURCES = {
     "AWS::IAM::ManagedPolicy": "policy",
     "AWS::IAM::Policy": "policy",
     "AWS::Lambda::Permission": "permission",
-    "AWS::S3::BucketPolicy": "policy",
-    "AWS::SNS::TopicPolicy": "policy",
-    "AWS::SQS::QueuePolicy": "policy",
-    "AWS::SecretsManager::ResourcePolicy": "policy",
 }
 """Resources that are a right and nothing else."""
+
+STATED = {
+    "trust": "AssumeRolePolicyDocument",
+    "key policy": "KeyPolicy",
+    "resource policy": "PolicyDocument",
+}
+"""By kind of right, the property of other resources whose statements are rights, one by one."""
 
 LETS_NOBODY_OUT = "255.255.255.255/32"
 """The CDK's way to say "no egress": without any rule, EC2 would make one that allows everything."""
@@ -40,6 +43,7 @@ NEEDED_ON_AWS = {
     "ec2:AssignPrivateIpAddresses": "lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions",
     "ec2:DescribeSubnets": "lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions",
     "ec2:UnassignPrivateIpAddresses": "lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions",
+    "logs:GetLogEvents": "AmazonRDS/latest/AuroraUserGuide/USER_Monitoring.OS.Enabling.html",
     "lambda:GetFunction": "lambda/latest/dg/functions-states.html",  # framework waits for a pending function
     "logs:DescribeLogStreams": "vpc/latest/userguide/flow-logs-iam-role.html",
 }
@@ -106,7 +110,7 @@ def without(template: Template, right: Right) -> Template:
     holder = resources[right.resource]["Properties"]
     for step in path:
         holder = holder[step]
-    if right.kind in ("trust", "key policy") and len(holder) == 1:
+    if right.kind in STATED and len(holder) == 1:
         # such a policy has to say something; and KMS would write its own instead of one that is missing
         holder[last] = {**holder[last], "Effect": "Deny"}
         return changed
@@ -128,9 +132,10 @@ def _rights_of(resource: dict[str, Any]) -> Iterator[_Found]:
         place = ("Policies", number, "PolicyDocument", "Statement")
         yield from _each("policy", place, policy["PolicyDocument"]["Statement"])
     yield from _each("managed policy", ("ManagedPolicyArns",), properties.get("ManagedPolicyArns", ()))
-    for kind, name in (("trust", "AssumeRolePolicyDocument"), ("key policy", "KeyPolicy")):
-        if name in properties:
-            yield from _each(kind, (name, "Statement"), properties[name]["Statement"])
+    for kind, name in STATED.items():
+        for found in _each(kind, (name, "Statement"), properties.get(name, {}).get("Statement", ())):
+            if found[2]["Effect"] == "Allow":
+                yield found
     for name in ("SecurityGroupIngress", "SecurityGroupEgress"):
         for found in _each("rule", (name,), properties.get(name, ())):
             if found[2].get("CidrIp") != LETS_NOBODY_OUT:

@@ -37,8 +37,17 @@ WHY = {
     "secretsmanager:GetRandomPassword": "a new password belongs to no secret yet: hence `*`",
     "secretsmanager:GetSecretValue": "logs in as the admin, who owns the schema",
     "secretsmanager:PutSecretValue": "takes the four steps of a rotation",
+    "sns:Publish": "tells whoever subscribed to the topic, for this account only",
+    "xray:PutTraceSegments": "sends its traces, which belong to no resource: hence `*`",
 }
 """What an action is for, and with it the others of its statement that are not here."""
+
+WHY_OF_HOLDERS = {
+    "Monitoring": "writes what the operating systems tell into RDS's own group, one for a whole account",
+    "LogKey": "CloudWatch Logs encrypts with it the log groups of this deployment, and no other",
+    "TopicKey": "what is published to the topic of alarms is encrypted with it",
+}
+"""What a statement is for whose actions serve another purpose elsewhere; not for a key's root."""
 
 WHY_OTHER_KINDS = {
     "endpoint": "the subnets have no other way to this service",
@@ -78,6 +87,8 @@ def why(right: Right) -> str:
     """Return what a right is for; KeyError when nobody has said so yet."""
     if right.kind in WHY_OTHER_KINDS:
         return WHY_OTHER_KINDS[right.kind]
+    if right.holder in WHY_OF_HOLDERS and right.content["Action"] != "kms:*":
+        return WHY_OF_HOLDERS[right.holder]
     reasons = [WHY[action] for action in _as_list(right.content["Action"]) if action in WHY]
     if not reasons:
         raise KeyError(f"what is {right.name} for? Say it in WHY: {right.content}")
@@ -100,6 +111,9 @@ def described(right: Right) -> str:
     if right.kind == "endpoint":
         return f"{content['VpcEndpointType']} endpoint of {_short(content['ServiceName']).rpartition('.')[2]}"
     actions = "<br>".join(_as_list(content["Action"]))
+    if right.kind in ("key policy", "resource policy") and "Service" in content["Principal"]:
+        services = _as_list(content["Principal"]["Service"])
+        return f"{actions} by {', '.join(services)}"
     if right.kind == "permission":
         return f"{actions} by {content['Principal']}"
     return f"{actions}<br>on {', '.join(_short(one) for one in _as_list(content['Resource']))}"

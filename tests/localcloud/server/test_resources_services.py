@@ -154,11 +154,33 @@ def test_buckets(server, stack):
     assert gone(s3.head_bucket, **bucket)
 
 
+OF_THE_ACCOUNT = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": "kms:*",
+            "Resource": "*",
+            "Principal": {"AWS": {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:root"}},
+        }
+    ],
+}
+
+
+def test_a_key_that_nobody_could_ever_change_again_is_refused(stack):
+    locked = resource("AWS::KMS::Key", KeyPolicy=ALLOW)
+    with pytest.raises(DeploymentFailed, match="will not allow you to update the key policy in the future"):
+        stack.deploy(Key=locked)
+    stack.delete()
+    locked["Properties"]["BypassPolicyLockoutSafetyCheck"] = True
+    stack.deploy(Key=locked)
+
+
 def test_keys_and_aliases(server, stack):
     alias = f"alias/{stack.name}"
 
     def parts(**changed: Any) -> dict[str, Any]:
-        key = {"KeyPolicy": {**ALLOW, "Id": "one"}, "EnableKeyRotation": True, "Tags": tags(a="b")}
+        key = {"KeyPolicy": {**OF_THE_ACCOUNT, "Id": "one"}, "EnableKeyRotation": True, "Tags": tags(a="b")}
         return {
             "Key": resource("AWS::KMS::Key", **{**key, **changed}),
             "Alias": resource("AWS::KMS::Alias", AliasName=alias, TargetKeyId={"Fn::GetAtt": ["Key", "Arn"]}),
@@ -170,7 +192,11 @@ def test_keys_and_aliases(server, stack):
     assert kms.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"] == ids["Key"]
     assert kms.list_resource_tags(**key)["Tags"] == [{"TagKey": "a", "TagValue": "b"}]
     changed = parts(
-        KeyPolicy={**ALLOW, "Id": "two"}, EnableKeyRotation=False, Description="now", Enabled=False, Tags=[]
+        KeyPolicy={**OF_THE_ACCOUNT, "Id": "two"},
+        EnableKeyRotation=False,
+        Description="now",
+        Enabled=False,
+        Tags=[],
     )
     assert stack.deploy(**changed) == ids
     assert json.loads(kms.get_key_policy(**key, PolicyName="default")["Policy"])["Id"] == "two"
