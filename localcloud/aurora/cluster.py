@@ -27,6 +27,16 @@ class Instance:
     promotion_tier: int
 
 
+@dataclass(frozen=True)
+class Recovery:
+    """What was put back."""
+
+    restarted: Sequence[str]
+    """The instances that had died."""
+    new_writer: str | None = None
+    """The instance that took a dead writer's place."""
+
+
 class Cluster:
     """The data exist from the cluster's creation; the first instance serves them, further ones are readers.
 
@@ -148,18 +158,23 @@ class Cluster:
             self._hand_over(successor)
             self._make_anew(former)
 
-    def recover(self) -> None:
+    def recover(self) -> Recovery:
         """Everything runs again; a dead writer's place is taken by a reader where there is one.
 
         Raises ProgramFailed for what does not; to try again does no harm.
         """
         with self._lock:
-            if self.writer is not None and not self._primary.is_running and self.successor() is not None:
+            dead = [one.name for one in self.instances if not one.server.is_running]
+            former = self.writer
+            if former is not None and not self._primary.is_running and self.successor() is not None:
                 self.fail_over()
             self._start_primary()
             for reader in self.readers:
                 if not reader.server.is_running:
                     self._make_anew(reader)
+            writer = self.writer
+            taken_over = writer is not None and former is not None and writer.name != former.name
+            return Recovery(dead, writer.name if taken_over and writer else None)
 
     @property
     def is_whole(self) -> bool:

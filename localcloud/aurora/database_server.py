@@ -20,6 +20,23 @@ class Account:
     """The server's own: no endpoint admits it."""
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a server is about at this moment; None where its engine, or its role, has no such figure."""
+
+    connections: int
+    """Of clients, without those of the local cloud."""
+    deadlocks: int
+    """Since the server started."""
+    volume_bytes: int
+    """What the databases take."""
+    replica_lag_ms: float | None = None
+    transaction_ids: int | None = None
+    """The age of the oldest one that is not frozen."""
+    history_length: int | None = None
+    """Of the list of undo records that purging has not reached."""
+
+
 CATCH_UP_SECONDS = 30.0
 """How long a writer that is to stop waits for its successor."""
 
@@ -72,6 +89,9 @@ class DatabaseServer(Protocol):
 
     def catch_up(self, writer: DatabaseServer, *, timeout_seconds: float) -> bool:
         """Whether this reader has within the time what the writer has committed by now."""
+
+    def measure(self) -> Measured:
+        """What CloudWatch is told of it; raises ProgramFailed when it does not answer."""
 
     def account(self, user: str) -> Account:
         """What it knows of a user now; ConnectionError when it does not answer."""

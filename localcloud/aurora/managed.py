@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud import operator_key
 from localcloud.aurora.certificates import CertificateAuthority
-from localcloud.aurora.cluster import Cluster, Instance
+from localcloud.aurora.cluster import Cluster, Instance, Recovery
 from localcloud.aurora.endpoint import Endpoint, Endpoints, Gate
 from localcloud.aurora.engines import Engine
 from localcloud.aurora.gates import ClusterGate, TokenCheck
 from localcloud.aurora.iam_tokens import KeyLookup, SigningKey
+from localcloud.aurora.postgresql_programs import ProgramFailed
 from localcloud.aurora.proxy import Proxy, ProxyGate
 from localcloud.authorization import services_acting
 from localcloud.enforcements import Enforcement
 from localcloud.functions import credentials
 from localcloud.iam.evaluation import Decision
+from localcloud.metrics.of_databases import DatabaseMetrics
 from localcloud.network import interfaces
 from localcloud.network.admission import Locate, Network
 from localcloud.network.interfaces import Interface
+from localcloud.notifications import rds_events
 from localcloud.refusals import Refusals
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ class AuroraService:
         self.clusters: dict[str, ManagedCluster] = {}
         self.proxies: dict[str, ManagedProxy] = {}
         cloud.on_shutdown(self.close)
+        self.metrics = DatabaseMetrics(cloud, self.clusters)
 
     @classmethod
     def of(cls, cloud: Cloud) -> AuroraService:
@@ -91,6 +95,10 @@ class AuroraService:
             self._cloud.databases.pop(identifier, None)
         else:
             self._cloud.databases[identifier] = engine
+
+    def tell(self, region: str, kind: rds_events.Kind, source_id: str, **words: str) -> None:
+        """Who subscribed to RDS's events hears of this one."""
+        rds_events.tell(self._cloud, region, kind, source_id, **words)
 
     @property
     def network(self) -> Network:
@@ -273,6 +281,29 @@ class ManagedCluster:
         if place:
             place.give_up()
 
+    def fail_over(self, name: str | None = None) -> None:
+        """A reader is the writer now, this one if it is named; RDS tells of it. Raises ProgramFailed."""
+        former, successor = self.cluster.writer, self.cluster.successor(name)
+        if successor is not None:
+            self.tell(rds_events.FAILOVER_STARTED, name=successor.name)
+        try:
+            self.cluster.fail_over(name)
+        except ProgramFailed:
+            self.tell(rds_events.FAILOVER_FAILED)
+            raise
+        writer = self.cluster.writer
+        self.tell(rds_events.FAILOVER_COMPLETED, name=writer.name if writer else "")
+        if former is not None:
+            self.tell_of_instance(rds_events.INSTANCE_RESTARTED, former.name)
+
+    def tell(self, kind: rds_events.Kind, **words: str) -> None:
+        """Who subscribed hears of something that happened to the cluster."""
+        self._service.tell(self.identity.region, kind, self.identifier, **words)
+
+    def tell_of_instance(self, kind: rds_events.Kind, name: str) -> None:
+        """Who subscribed hears of something that happened to one of its instances."""
+        self._service.tell(self.identity.region, kind, name)
+
     def close(self) -> None:
         """Endpoints, instances and data are gone."""
         self._ended.set()
@@ -290,9 +321,16 @@ class ManagedCluster:
                 continue
             _log.warning("cluster %s: an instance died", self.identifier)
             try:
-                self.cluster.recover()
+                self._tell_of(self.cluster.recover())
             except Exception:  # whatever it was: nobody else would try again
                 _log.exception("cluster %s: not recovered, trying again", self.identifier)
+
+    def _tell_of(self, recovery: Recovery) -> None:
+        if recovery.new_writer is not None:
+            self.tell(rds_events.FAILOVER_STARTED, name=recovery.new_writer)
+            self.tell(rds_events.FAILOVER_COMPLETED, name=recovery.new_writer)
+        for name in recovery.restarted:
+            self.tell_of_instance(rds_events.INSTANCE_RESTARTED, name)
 
     def _open_instance(self, name: str) -> None:
         self._open(self._instances[name], lambda: self.cluster.instance(name))

@@ -25,7 +25,7 @@ from pymysql.constants import ER
 
 from localcloud.aurora import mysql_aws_plugin
 from localcloud.aurora.child_process import kill_with_children, launch
-from localcloud.aurora.database_server import CATCH_UP_SECONDS, Account, DatabaseServer
+from localcloud.aurora.database_server import CATCH_UP_SECONDS, Account, DatabaseServer, Measured
 from localcloud.aurora.mysql_accounts import MysqlAccounts
 from localcloud.aurora.mysql_packages import Tell, cache_directory, one_at_a_time
 from localcloud.aurora.mysql_programs import MysqlPrograms
@@ -74,6 +74,16 @@ _PRIVILEGES = (
     " SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER, CREATE ROLE, DROP ROLE,"
     " APPLICATION_PASSWORD_ADMIN, ROLE_ADMIN, XA_RECOVER_ADMIN, CONNECTION_ADMIN"
 )
+_MEASURE = f"""
+    SELECT (SELECT count(*) FROM information_schema.processlist
+             WHERE user NOT IN ('system user', 'event_scheduler', '{SUPERUSER}', '{REPLICATION_USER}')),
+           (SELECT count FROM information_schema.innodb_metrics WHERE name = 'lock_deadlocks'),
+           (SELECT sum(file_size) FROM information_schema.innodb_tablespaces),
+           (SELECT count FROM information_schema.innodb_metrics WHERE name = 'trx_rseg_history_len'),
+           (SELECT max(IF(applying_transaction = '', 0, timestampdiff(
+                       MICROSECOND, applying_transaction_original_commit_timestamp, now(6)) / 1000))
+              FROM performance_schema.replication_applier_status_by_worker)
+"""  # noqa: S608 - names of ours
 _DEFINERS = {True: "SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER", False: "SET_USER_ID"}
 
 
@@ -307,6 +317,18 @@ class MysqlServer:
             cursor.execute("SET GLOBAL super_read_only = OFF")
             cursor.execute("SET GLOBAL read_only = OFF")
         self.is_writer = True
+
+    def measure(self) -> Measured:
+        """What CloudWatch is told of it; raises ProgramFailed when it does not answer."""
+        with _errors_as_failures():
+            connections, deadlocks, volume, history, lag = self.execute(_MEASURE).split("\t")
+        return Measured(
+            int(connections),
+            int(deadlocks),
+            int(volume),
+            replica_lag_ms=None if self.is_writer or lag == "NULL" else float(lag),
+            history_length=int(history),
+        )
 
     def account(self, user: str) -> Account:
         """How a user logs in now; ConnectionError when the server does not answer."""

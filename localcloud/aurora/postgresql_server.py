@@ -20,7 +20,7 @@ from psycopg2 import extensions
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from localcloud.aurora.child_process import kill_with_children, launch
-from localcloud.aurora.database_server import CATCH_UP_SECONDS, Account, DatabaseServer
+from localcloud.aurora.database_server import CATCH_UP_SECONDS, Account, DatabaseServer, Measured
 from localcloud.aurora.iam_membership import IamMembership
 from localcloud.aurora.postgresql_configuration import ACCESS_RULES, NOT_DURABLE, SUPERUSER, configuration
 from localcloud.aurora.postgresql_programs import ProgramFailed, Programs
@@ -29,6 +29,16 @@ from localcloud.aurora.server_place import create_directory, free_port, give_awa
 START_TIMEOUT_SECONDS = 60.0
 _PORT_ATTEMPTS = 20
 
+_MEASURE = """
+    SELECT (SELECT count(*) FROM pg_stat_activity
+             WHERE backend_type = 'client backend' AND usename <> %s),
+           (SELECT coalesce(sum(deadlocks), 0) FROM pg_stat_database),
+           (SELECT sum(pg_database_size(oid)) FROM pg_database),
+           (SELECT max(age(datfrozenxid)) FROM pg_database),
+           CASE WHEN NOT pg_is_in_recovery() THEN NULL
+                WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+                ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000 END
+"""
 _STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
@@ -256,6 +266,18 @@ class PostgresqlServer:
         self._write_configuration()
         with _errors_as_failures():
             self.execute("SELECT pg_reload_conf()")
+
+    def measure(self) -> Measured:
+        """What CloudWatch is told of it; raises ProgramFailed when it does not answer."""
+        with _errors_as_failures():
+            connections, deadlocks, volume, age, lag = self.execute(_MEASURE, [SUPERUSER]).split("|")
+        return Measured(
+            int(connections),
+            int(deadlocks),
+            int(volume),
+            replica_lag_ms=float(lag) if lag else None,
+            transaction_ids=int(age),
+        )
 
     def account(self, user: str) -> Account:
         """Whether a role logs in by token now; ConnectionError when the server does not answer."""

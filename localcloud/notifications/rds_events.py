@@ -71,6 +71,12 @@ FAILOVER_STARTED = Kind(
 FAILOVER_COMPLETED = Kind(
     Source.CLUSTER, "RDS-EVENT-0071", "failover", "Completed failover to DB instance: {name}"
 )
+FAILOVER_FAILED = Kind(
+    Source.CLUSTER,
+    "RDS-EVENT-0069",
+    "failover",
+    "Cluster failover failed, check the health of your cluster instances and try again.",
+)
 INSTANCE_CREATED = Kind(Source.INSTANCE, "RDS-EVENT-0005", "creation", "DB instance created.")
 INSTANCE_DELETED = Kind(Source.INSTANCE, "RDS-EVENT-0003", "deletion", "DB instance deleted.")
 INSTANCE_RESTARTED = Kind(Source.INSTANCE, "RDS-EVENT-0006", "availability", "DB instance restarted.")

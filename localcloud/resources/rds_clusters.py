@@ -16,6 +16,7 @@ from localcloud.aurora import cluster as aurora_cluster
 from localcloud.aurora.engines import ENGINES, Engine
 from localcloud.aurora.managed import AuroraService, Identity, ManagedCluster
 from localcloud.aurora.postgresql_programs import ProgramFailed
+from localcloud.notifications import rds_events
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
 from localcloud.resources.on_moto import flag, gone_is_deleted, tag_list
 from localcloud.resources.rds_monitoring import refuse_monitoring, show_monitoring
@@ -82,8 +83,9 @@ class Cluster(Handler):
             raise
         show_monitoring(record, given)
         moto_aurora_seams.show_cluster(
-            record, managed.writer_address, managed.reader_address, managed.cluster.fail_over
+            record, managed.writer_address, managed.reader_address, managed.fail_over
         )
+        managed.tell(rds_events.CLUSTER_CREATED)
         return Provisioned(identifier, _attributes(record, managed), managed)
 
     def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
@@ -113,6 +115,7 @@ class Cluster(Handler):
             backend(request).delete_db_cluster(current.physical_id)
         _forget_automated_snapshots(request, current.physical_id)
         _managed(current).close()
+        _managed(current).tell(rds_events.CLUSTER_DELETED)
 
     def snapshot(self, request: Request, current: Provisioned) -> str:
         """Keep a record of a snapshot. It holds no data."""

@@ -10,6 +10,7 @@ from moto.ec2.models import ec2_backends
 from localcloud.aurora.engines import Engine
 from localcloud.aurora.local_parameters import ParameterRefused
 from localcloud.aurora.managed import AuroraService, ManagedCluster
+from localcloud.notifications import rds_events
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
 from localcloud.resources.on_moto import OnMoto, gone_is_deleted, tag_list
 from localcloud.resources.rds_records import backend, tell_what_has_no_effect
@@ -74,6 +75,7 @@ class ClusterParameterGroup(Handler):
             tell_what_has_no_effect(managed.identifier, managed.cluster.without_effect(parameters))
             managed.cluster.change_parameters(parameters)
         _fill(group, request.properties)
+        _tell_of_changes(request, current.physical_id, previous)
         return current
 
     def delete(self, request: Request, current: Provisioned) -> None:
@@ -118,6 +120,7 @@ class InstanceParameterGroup(Handler):
                 )
                 managed.cluster.change_instance_parameters(record.db_instance_identifier, parameters)
         _fill(backend(request).db_parameter_groups[current.physical_id], request.properties)
+        _tell_of_changes(request, current.physical_id, previous)
         return current
 
     def delete(self, request: Request, current: Provisioned) -> None:
@@ -162,6 +165,22 @@ def _refuse_unknown(properties: Properties, *, of_cluster: bool) -> None:
         found[0].refuse_unknown(_text(properties), of_cluster=of_cluster)
     except ParameterRefused as error:
         raise ResourceFailed(str(error)) from error
+
+
+def _tell_of_changes(request: Request, group: str, previous: Properties) -> None:
+    """RDS tells of each parameter that has another value now; of one that is gone, it is the default's."""
+    former, present = _text(previous), _text(request.properties)
+    for name in sorted(former.keys() | present.keys()):
+        if former.get(name) != present.get(name):
+            rds_events.tell(
+                request.cloud,
+                request.region,
+                rds_events.PARAMETER_UPDATED,
+                group,
+                name=name,
+                value=present.get(name, "the default value"),
+                method="immediate",
+            )
 
 
 def _fill(group: Any, properties: Properties) -> None:

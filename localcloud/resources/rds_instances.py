@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from localcloud import moto_aurora_seams
 from localcloud.aurora.managed import AuroraService, ManagedCluster
 from localcloud.aurora.postgresql_programs import ProgramFailed
+from localcloud.notifications import rds_events
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
 from localcloud.resources.on_moto import gone_is_deleted, tag_list
 from localcloud.resources.rds_monitoring import refuse_monitoring, show_monitoring
@@ -73,6 +74,7 @@ class Instance(Handler):
         moto_aurora_seams.show_instance(
             record, managed.instance_address(identifier), lambda: managed.is_writer(identifier)
         )
+        managed.tell_of_instance(rds_events.INSTANCE_CREATED, identifier)
         return Provisioned(identifier, _attributes(record, managed), managed)
 
     def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
@@ -98,6 +100,7 @@ class Instance(Handler):
         managed.remove_instance(current.physical_id)
         with gone_is_deleted():
             backend(request).delete_db_instance(current.physical_id)
+        managed.tell_of_instance(rds_events.INSTANCE_DELETED, current.physical_id)
 
 
 def _cluster(request: Request) -> ManagedCluster:

@@ -330,8 +330,6 @@ def test_events_that_are_put_reach_topics_and_functions(server, stack):
 
 
 def test_a_dashboard_that_nobody_could_draw_is_refused(stack):
-    from tests.localcloud.server.deploying import DeploymentFailed
-
     widget = {"type": "metrics", "x": 20, "width": 12, "properties": {}}
     body = json.dumps({"widgets": [widget]})
     with pytest.raises(DeploymentFailed, match="there are 2 validation errors"):
