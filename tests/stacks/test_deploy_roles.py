@@ -14,11 +14,14 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 
+from app import wire
 from localcloud.iam.evaluation import AccessRequest, Policies, Principal, evaluate
 from localcloud.iam.policy import Policy
-from stacks.deploy_roles import ENVIRONMENTS, ISSUER, DeployRoles, DeployRolesStack, choose
+from stacks.assets import LambdaAsset, Platform
+from stacks.deploy_roles import ENVIRONMENTS, ISSUER, SERVICES, DeployRoles, DeployRolesStack, choose
 from stacks.validation import SettingsError
-from tests.stacks.synthesized import PROJECT
+from tests.stacks.conftest import chosen
+from tests.stacks.synthesized import FLAGS, PROJECT, as_list
 
 ACCOUNT = "123456789012"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/shop-boundary"
@@ -286,6 +289,32 @@ def test_what_a_deployment_cannot_do_even_as_administrator(resources, action: st
 @pytest.mark.parametrize(
     ("action", "resource"),
     [
+        ("iam:CreateRole", f"arn:aws:iam::{ACCOUNT}:role/shop-x"),
+        ("iam:PutRolePermissionsBoundary", f"arn:aws:iam::{ACCOUNT}:role/shop-x"),
+        ("iam:DeleteRolePermissionsBoundary", f"arn:aws:iam::{ACCOUNT}:role/shop-x"),
+        ("iam:CreatePolicyVersion", BOUNDARY),
+        ("iam:DeletePolicyVersion", BOUNDARY),
+        ("iam:SetDefaultPolicyVersion", BOUNDARY),
+        ("iam:DeletePolicy", BOUNDARY),
+        ("iam:PutRolePolicy", f"arn:aws:iam::{ACCOUNT}:role/shop-plan"),
+        ("iam:UpdateAssumeRolePolicy", f"arn:aws:iam::{ACCOUNT}:role/shop-deploy-production"),
+    ],
+)
+def test_what_is_denied_stays_denied_if_the_boundary_is_widened_one_day(
+    resources, action: str, resource: str
+):
+    document = resources["Boundary"]["PolicyDocument"]
+    widened = {**document, "Statement": [*document["Statement"], *ADMINISTRATOR["Statement"]]}
+    wider = {**resources, "Boundary": {"PolicyDocument": widened}}
+    assert not possible(wider, action, resource)
+    assert possible(
+        wider, action, f"arn:aws:iam::{ACCOUNT}:role/other", **{"iam:PermissionsBoundary": BOUNDARY}
+    ) == (action != "iam:DeleteRolePermissionsBoundary")
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
         ("rds:CreateDBCluster", arn("rds", "cluster:shop-dev")),
         ("kms:CreateKey", "*"),
         ("lambda:CreateFunction", arn("lambda", "function:shop-dev-schema-SmokeTestFunction3F-aB1")),
@@ -297,6 +326,40 @@ def test_what_a_deployment_cannot_do_even_as_administrator(resources, action: st
 )
 def test_what_a_deployment_does_is_possible(resources, action: str, resource: str):
     assert possible(resources, action, resource)
+
+
+SERVICE_OF_TYPE = {"cdk": None, "iam": None}
+"""CloudFormation's names of services, where IAM's is another: made by no service, or by action."""
+
+
+def test_the_boundary_leaves_room_for_all_that_stacks_hold(synthesized):
+    types = {resource["Type"] for resource in synthesized.resources.values()}
+    services = {name.split("::")[1].lower() for name in types if name.startswith("AWS::")}
+    assert {SERVICE_OF_TYPE.get(name, name) for name in services} - {None} <= SERVICES.keys()
+
+
+def test_the_boundary_leaves_room_for_all_that_roles_of_stacks_may(synthesized):
+    for role_id in synthesized.of_type("AWS::IAM::Role"):
+        for statement in synthesized.statements_of({"Ref": role_id}):
+            services = {action.partition(":")[0] for action in as_list(statement["Action"])}
+            assert services <= SERVICES.keys(), role_id
+
+
+def test_every_role_of_the_stacks_carries_the_boundary_that_cdk_json_names():
+    boundary = {"@aws-cdk/core:permissionsBoundary": {"name": "shop-boundary"}}
+    app = cdk.App(context={**FLAGS, **boundary, "aws:cdk:bundling-stacks": []})
+    deployment = chosen("production", "postgresql")
+    wire(app, deployment, LambdaAsset(Platform.named(deployment.functions.platform)))
+    templates = Path(app.synth().directory).glob("*.template.json")
+    roles = [
+        (path.name, logical_id, resource["Properties"].get("PermissionsBoundary"))
+        for path in templates
+        for logical_id, resource in json.loads(path.read_text())["Resources"].items()
+        if resource["Type"] == "AWS::IAM::Role"
+    ]
+    assert len(roles) >= 10
+    for name, logical_id, carried in roles:
+        assert "policy/shop-boundary" in json.dumps(carried), (name, logical_id)
 
 
 def test_the_boundary_is_within_iam_s_limit(resources):
