@@ -36,6 +36,9 @@ def main(arguments: list[str]) -> int:
     except AuditFailed as error:
         Console(stderr=True).print(str(error), style="red", markup=False, soft_wrap=True)
         return 1
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Interrupted.")
+        return 130
     print_report(console, audits)
     current = targets != every_target() or _page(console, audits, check=options.check)
     return 0 if current and all(audit.passed for audit in audits) else 1

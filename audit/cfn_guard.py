@@ -58,13 +58,14 @@ def _program() -> Path:
 
 
 def _findings(assembly: Assembly, template: str, rule: dict[str, Any]) -> Iterator[Finding]:
-    """Yield a finding for each resource that a failed rule names anywhere in its report."""
+    """Yield a finding for each resource that a failed rule names in its report, or for the template."""
     text = json.dumps(rule)
     control = CONTROL_ID.search(text)
     name = control[1] if control else rule["name"]
     message = next(_strings(rule, "custom_message", "message"), "")
-    for logical_id in sorted(set(re.findall(r'"/Resources/([A-Za-z0-9]+)', text))):
-        yield Finding(assembly.path_of(template, logical_id), name, " ".join(message.split()))
+    named = sorted(set(re.findall(r'"/Resources/([A-Za-z0-9]+)', text)))
+    for resource in [assembly.path_of(template, logical_id) for logical_id in named] or [template]:
+        yield Finding(resource, name, " ".join(message.split()))
 
 
 def _strings(value: Any, *keys: str) -> Iterator[str]:

@@ -10,9 +10,6 @@ from audit.assembly import Assembly, AuditFailed
 from audit.findings import Finding, Scan
 from audit.installed import CHECKOV
 
-OFFLINE = ("--skip-download", "--skip-framework", "secrets")
-"""Neither rules nor guidelines are fetched: the same version of checkov finds the same tomorrow."""
-
 
 def scan(assembly: Assembly) -> Scan:
     """Return what checkov says of each rule on each resource that it applies to."""

@@ -237,11 +237,15 @@ def test_a_pack_that_says_nothing_is_told(control, tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="no network namespaces here: shown on Linux")
 def test_no_scanner_needs_a_network(control):
     """Else what is found would depend on the day, and templates would go to whoever answers."""
-    code = (
-        "import sys; from pathlib import Path; from audit import auditing;"
-        "from audit.assembly import Assembly; from audit.findings import Target; assembly = Assembly(Target('control', ''), Path(sys.argv[1]));"
-        "sys.exit(not all(scanner.scan(assembly).found for scanner in auditing.OF_TEMPLATES))"
-    )
+    code = """
+import sys
+from pathlib import Path
+from audit import auditing
+from audit.assembly import Assembly
+from audit.findings import Target
+assembly = Assembly(Target("control", ""), Path(sys.argv[1]))
+sys.exit(not all(scanner.scan(assembly).found for scanner in auditing.OF_TEMPLATES))
+"""
     cut_off = [str(shutil.which("unshare")), "--map-root-user", "--net"]
     subprocess.run(
         [*cut_off, sys.executable, "-c", code, str(control)], check=True, cwd=page.PROJECT, timeout=120
