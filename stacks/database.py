@@ -13,6 +13,7 @@ from aws_cdk import aws_rds as rds
 from constructs import Construct
 
 from stacks.acknowledgements import acknowledge_inline_policies
+from stacks.activity_stream import stream_activity
 from stacks.assets import LambdaAsset
 from stacks.backups import back_up
 from stacks.cluster import aurora_cluster, make_log_before
@@ -80,6 +81,14 @@ class DatabaseStack(cdk.Stack):
             every_days=deployment.database.rotation_days,
             shared=self.shared_by_functions(asset),
         )
+        if deployment.database.activity_stream != "off":
+            stream_activity(
+                self,
+                cluster=self.cluster,
+                key=self.key,
+                mode=deployment.database.activity_stream,
+                shared=self.shared_by_functions(asset),
+            )
         publish(self, deployment, "database", self._outputs())
 
     def shared_by_functions(self, asset: LambdaAsset) -> SharedByFunctions:
