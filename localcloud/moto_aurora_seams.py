@@ -10,17 +10,21 @@ from moto.core.responses import ActionResult
 from moto.rds.exceptions import InvalidDBClusterStateFault
 from moto.rds.models import DBCluster, DBInstanceClustered
 from moto.rds.responses import RDSResponse
-from moto.secretsmanager.models import SecretsManagerBackend
+from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 
 from localcloud.aurora.postgresql_programs import ProgramFailed
 from localcloud.cloud import Cloud
 from localcloud.resources.secret_rotation import rotate_secret
+
+_describe_secret = FakeSecret.to_dict
 
 
 def install(cloud: Cloud) -> None:
     """Answer DescribeDBProxyEndpoints and RotateSecret as AWS does."""
     # moto knows no proxy endpoints
     RDSResponse.describe_db_proxy_endpoints = functools.partialmethod(_describe_db_proxy_endpoints, cloud)
+    # moto knows rules in days alone
+    FakeSecret.to_dict = _with_rotation_rules
     # moto's makes the new version current even if the function failed, forgets the function when it is not
     # named again, and takes a finished rotation for one that is under way
     SecretsManagerBackend.rotate_secret = functools.partialmethod(_rotate_secret, cloud)
@@ -87,6 +91,12 @@ def _describe_db_proxy_endpoints(response: Any, cloud: Cloud) -> ActionResult:
         if all(value in (None, description[name]) for name, value in wanted)
     ]
     return ActionResult({"DBProxyEndpoints": found})
+
+
+def _with_rotation_rules(secret: Any) -> dict[str, Any]:
+    described: dict[str, Any] = _describe_secret(secret)
+    rules = getattr(secret, "rotation_rules", None)
+    return {**described, "RotationRules": rules} if rules and "RotationRules" in described else described
 
 
 def _rotate_secret(backend: SecretsManagerBackend, cloud: Cloud, **arguments: Any) -> str:

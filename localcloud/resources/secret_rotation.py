@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 import time
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.awslambda.utils import get_backend
@@ -24,8 +26,12 @@ from moto.secretsmanager.models import SecretsManagerBackend
 from localcloud.authorization import services_acting
 from localcloud.cloud import Cloud
 from localcloud.functions.runner import Functions
+from localcloud.notifications import event_bus
 
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
+
+_RATE = re.compile(r"rate\((\d+) (hour|day)s?\)")
+_CRON = re.compile(r"cron\(\S+( \S+){5}\)")
 
 _log = logging.getLogger(__name__)
 _one_at_a_time = threading.Lock()
@@ -76,10 +82,12 @@ def register(
     secret.rotation_requested = True
     secret.rotation_enabled = True
     secret.rotation_lambda_arn = function_arn
-    days = (rules or {}).get("AutomaticallyAfterDays")
-    if days is not None:
-        secret.auto_rotate_after_days = int(days)
-        secret.next_rotation_date = int(time.time()) + int(days) * 86_400
+    if rules:
+        secret.auto_rotate_after_days = _days(rules)
+        whole = {"AutomaticallyAfterDays": int} if "AutomaticallyAfterDays" in rules else {}
+        secret.rotation_rules = {name: whole.get(name, str)(value) for name, value in rules.items()}
+        if secret.auto_rotate_after_days:
+            secret.next_rotation_date = int(time.time()) + secret.auto_rotate_after_days * 86_400
     return secret
 
 
@@ -89,6 +97,7 @@ def rotate(cloud: Cloud, secret: Any, token: str | None = None) -> bool:
     A rotation that failed before is taken up again, with its version.
     """
     with _one_at_a_time:
+        _tell(cloud, secret, "RotationStarted")
         version = _pending(secret) or token or str(uuid.uuid4())
         if version not in secret.versions:
             secret.versions[version] = _new_version(version, {})
@@ -96,12 +105,17 @@ def rotate(cloud: Cloud, secret: Any, token: str | None = None) -> bool:
             failure = _take(cloud, secret, version, step)
             if failure:
                 _log.warning("rotation of %s failed at %s: %s", secret.name, step, failure)
+                _tell(cloud, secret, "RotationFailed")
                 return False
         if "AWSCURRENT" not in secret.versions[version]["version_stages"]:
             _log.warning("rotation of %s: finishSecret did not make its version current", secret.name)
+            _tell(cloud, secret, "RotationFailed")
             return False
         secret.set_default_version_id(version)
         secret.last_rotation_date = int(time.time())
+        if secret.auto_rotate_after_days:
+            secret.next_rotation_date = secret.last_rotation_date + secret.auto_rotate_after_days * 86_400
+        _tell(cloud, secret, "RotationSucceeded")
         return True
 
 
@@ -120,7 +134,59 @@ def test(cloud: Cloud, secret: Any) -> bool:
             secret.versions.pop(version, None)
         if failure:
             _log.warning("test of the rotation of %s failed: %s", secret.name, failure)
+        _tell(cloud, secret, "TestRotationFailed" if failure else "TestRotationSucceeded")
         return failure is None
+
+
+def _days(rules: Mapping[str, Any]) -> int:
+    """How many days lie between rotations; 0 for a cron expression, which nobody computes here.
+
+    InvalidRequestException for what is no schedule: 1 to 1000 days, or rate() from 4 hours on.
+    """
+    days, schedule = rules.get("AutomaticallyAfterDays"), rules.get("ScheduleExpression")
+    if days is not None and schedule is not None:
+        raise InvalidRequestException(
+            "You can't specify both AutomaticallyAfterDays and ScheduleExpression in RotationRules."
+        )
+    if days is not None and not 1 <= int(days) <= 1000:
+        raise InvalidRequestException("RotationRules.AutomaticallyAfterDays must be within 1-1000.")
+    if days is not None or schedule is None:
+        return int(days or 0)
+    rate = _RATE.fullmatch(schedule)
+    if rate is None and not _CRON.fullmatch(schedule):
+        raise InvalidRequestException(f"The schedule expression {schedule} is not valid.")
+    hours = int(rate[1]) * (24 if rate[2] == "day" else 1) if rate else 24
+    if hours < 4:
+        raise InvalidRequestException("A secret can be rotated as often as every four hours.")
+    return -(-hours // 24) if rate else 0
+
+
+def _tell(cloud: Cloud, secret: Any, name: str) -> None:
+    """EventBridge hears of it as CloudTrail writes it down.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html
+    """
+    event_bus.put_event(
+        cloud,
+        secret.region,
+        source="aws.secretsmanager",
+        detail_type="AWS Service Event via CloudTrail",
+        detail={
+            "eventVersion": "1.08",
+            "userIdentity": {
+                "accountId": secret.account_id,
+                "invokedBy": "secretsmanager.amazonaws.com",
+            },
+            "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "eventSource": "secretsmanager.amazonaws.com",
+            "eventName": name,
+            "awsRegion": secret.region,
+            "eventType": "AwsServiceEvent",
+            "eventID": str(uuid.uuid4()),
+            "recipientAccountId": secret.account_id,
+            "additionalEventData": {"SecretId": secret.arn},
+        },
+    )
 
 
 def _take(cloud: Cloud, secret: Any, version: str, step: str) -> str | None:

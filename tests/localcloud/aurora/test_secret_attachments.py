@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
-from moto.secretsmanager.exceptions import SecretsManagerClientError
+from moto.secretsmanager.exceptions import InvalidRequestException, SecretsManagerClientError
 from moto.secretsmanager.models import secretsmanager_backends
+from moto.sqs.models import sqs_backends
 
 from localcloud.functions.runner import Functions, Outcome
 from localcloud.resources import secret_rotation
@@ -55,7 +56,7 @@ class RotationFunction:
     )
     events: list = field(default_factory=list)
 
-    def invoke(self, function, event):
+    def invoke(self, function, event, *, waits=False):
         self.events.append(event)
         if event["Step"] == self.fails_at:
             return Outcome("id", json.dumps({"errorType": "Broken", "errorMessage": "at will"}), True, "")
@@ -202,6 +203,66 @@ def test_a_schedule_rotates_at_once(stack, secret, function):
     wait_for(lambda: value_of(secret)["password"] == "rotated 1")
     record = secrets().describe_secret(secret)
     assert (record.rotation_enabled, record.auto_rotate_after_days) == (True, 30)
+
+
+@pytest.mark.parametrize(
+    ("rules", "days"),
+    [
+        ({"AutomaticallyAfterDays": 30}, 30),
+        ({"ScheduleExpression": "rate(10 days)", "Duration": "2h"}, 10),
+        ({"ScheduleExpression": "rate(4 hours)"}, 1),
+        ({"ScheduleExpression": "cron(0 4 1 * ? *)"}, 0),
+    ],
+)
+def test_the_rules_of_a_rotation_are_on_record(stack, secret, function, rules, days):
+    secrets().rotate_secret(secret_id=secret, rotation_lambda_arn=FUNCTION, rotation_rules=rules)
+    record = secrets().describe_secret(secret)
+    assert record.to_dict()["RotationRules"] == rules
+    assert record.auto_rotate_after_days == days
+    assert record.next_rotation_date is None or record.next_rotation_date > time.time()
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        ({"AutomaticallyAfterDays": 1001}, "must be within 1-1000"),
+        ({"ScheduleExpression": "rate(1 hour)"}, "as often as every four hours"),
+        ({"ScheduleExpression": "monthly"}, "schedule expression monthly is not valid"),
+        ({"AutomaticallyAfterDays": 1, "ScheduleExpression": "rate(1 day)"}, "can't specify both"),
+    ],
+)
+def test_rules_that_are_no_schedule_are_refused(stack, secret, function, rules, reason):
+    with pytest.raises(InvalidRequestException, match=reason):
+        secrets().rotate_secret(secret_id=secret, rotation_lambda_arn=FUNCTION, rotation_rules=rules)
+
+
+@pytest.mark.parametrize(
+    ("fails_at", "names"),
+    [
+        (None, ["RotationStarted", "RotationSucceeded"]),
+        ("setSecret", ["RotationStarted", "RotationFailed"]),
+        ("finishSecret", ["RotationStarted", "RotationFailed"]),
+    ],
+)
+def test_the_event_bus_hears_of_a_rotation(stack, secret, function, fails_at, names):
+    queue = sqs_backends[ACCOUNT][REGION].create_queue(f"told-{time.monotonic_ns()}")
+    allow = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}}
+    queue.policy = json.dumps(
+        {"Version": "2012-10-17", "Statement": [{**allow, "Action": "sqs:SendMessage", "Resource": "*"}]}
+    )
+    pattern = {"source": ["aws.secretsmanager"], "detail": {"additionalEventData": {"SecretId": [secret]}}}
+    stack.create(
+        "AWS::Events::Rule",
+        "Rule",
+        EventPattern=pattern,
+        Targets=[{"Id": "t", "Arn": queue.queue_arn}],
+    )
+    function.fails_at = fails_at
+    secrets().rotate_secret(secret_id=secret, rotation_lambda_arn=FUNCTION)
+    wait_for(lambda: len(queue._messages) == 2)
+    told = [json.loads(message.body) for message in queue._messages]
+    assert [one["detail"]["eventName"] for one in told] == names
+    assert {one["detail-type"] for one in told} == {"AWS Service Event via CloudTrail"}
 
 
 def test_a_schedule_that_shall_not_rotate_at_once_tests_and_leaves_the_secret(stack, secret, function):
