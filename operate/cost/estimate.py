@@ -9,7 +9,6 @@ from decimal import ROUND_HALF_UP, Decimal
 from operate.cost.charges import Charge, NotCounted, charges_of
 from operate.cost.prices import Source, prices_of
 from operate.cost.templates import Resource, Templates
-from operate.cost.usage import HOURS_A_MONTH
 
 _CENT = Decimal("0.01")
 
@@ -58,16 +57,6 @@ class Estimate:
     def busy_month(self) -> Decimal:
         """The sum of a month at full capacity."""
         return sum((line.busy for line in self.lines), Decimal())
-
-    @property
-    def idle_hour(self) -> Decimal:
-        """The same by the hour."""
-        return self.idle_month / HOURS_A_MONTH
-
-    @property
-    def busy_hour(self) -> Decimal:
-        """The same by the hour."""
-        return self.busy_month / HOURS_A_MONTH
 
     def by_resource(self) -> Mapping[tuple[str, str], tuple[Decimal, Decimal]]:
         """Return idle and busy month of each resource that costs anything."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from operate.cost.estimate import Estimate, Omission
-from operate.cost.usage import assumptions
+from operate.cost.usage import HOURS_A_MONTH, assumptions
 
 _SMALL_USD = 5
 _NEVER_COUNTED = (
@@ -21,9 +21,10 @@ def page(title: str, one: Estimate) -> str:
         [
             f"### {title}: {_usd(one.idle_month)} USD a month idle, {_usd(one.busy_month)} busy",
             "",
-            f"List prices of {one.region}; {one.idle_hour:.3f} USD an hour idle, {one.busy_hour:.3f} busy.",
+            f"List prices of {one.region}; {one.idle_month / HOURS_A_MONTH:.3f} USD an hour idle, "
+            f"{one.busy_month / HOURS_A_MONTH:.3f} busy.",
             "",
-            *_table(("stack", "resource", "idle", "busy"), _resources(one)),
+            *_table(("stack", "resource", "idle", "busy", "idle, by hour", "busy, by hour"), _resources(one)),
             "",
             "<details><summary>Line by line</summary>",
             "",
@@ -61,13 +62,22 @@ def _resources(one: Estimate) -> Iterator[tuple[str, ...]]:
     """Yield the resources that matter, the others in one row, and the sum."""
     costs = one.by_resource()
     small = {key: cost for key, cost in costs.items() if max(cost) < _SMALL_USD}
-    for key, (idle, busy) in costs.items():
+    for key, cost in costs.items():
         if key not in small:
-            yield *key, _usd(idle), _usd(busy)
+            yield *key, *_by_month_and_hour(*cost)
     if small:
         idle, busy = (sum((cost[which] for cost in small.values()), Decimal()) for which in (0, 1))
-        yield f"{len(small)} others", f"each below {_SMALL_USD} USD", _usd(idle), _usd(busy)
-    yield "**all**", "", f"**{_usd(one.idle_month)}**", f"**{_usd(one.busy_month)}**"
+        yield (
+            f"{len(small)} other{'s' * (len(small) > 1)}",
+            f"each below {_SMALL_USD} USD",
+            *_by_month_and_hour(idle, busy),
+        )
+    sums = _by_month_and_hour(one.idle_month, one.busy_month)
+    yield "**all**", "", *(f"**{amount}**" for amount in sums)
+
+
+def _by_month_and_hour(idle: Decimal, busy: Decimal) -> tuple[str, ...]:
+    return _usd(idle), _usd(busy), f"{idle / HOURS_A_MONTH:.4f}", f"{busy / HOURS_A_MONTH:.4f}"
 
 
 def _lines(one: Estimate) -> Iterator[tuple[str, ...]]:
