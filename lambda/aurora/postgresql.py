@@ -197,7 +197,8 @@ _KINDS: tuple[tuple[type[ConnectionFailed], str], ...] = (
     ),
     (
         CredentialRefused,
-        r"password authentication failed|PAM authentication failed|IAM authentication failed",
+        r"password authentication failed|PAM authentication failed|IAM authentication failed"
+        r"|no password supplied",
     ),
     (
         Unavailable,
