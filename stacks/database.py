@@ -15,6 +15,7 @@ from constructs import Construct
 from stacks.acknowledgements import acknowledge_inline_policies
 from stacks.activity_stream import stream_activity
 from stacks.assets import LambdaAsset
+from stacks.audit_trail import record_invocations
 from stacks.backups import back_up
 from stacks.cluster import aurora_cluster, make_log_before
 from stacks.database_function import SharedByFunctions
@@ -81,6 +82,8 @@ class DatabaseStack(cdk.Stack):
             every_days=deployment.database.rotation_days,
             shared=self.shared_by_functions(asset),
         )
+        if deployment.invocation_trail_days:
+            record_invocations(self, deployment, days=deployment.invocation_trail_days)
         if deployment.database.activity_stream != "off":
             stream_activity(
                 self,

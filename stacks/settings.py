@@ -114,6 +114,18 @@ class FunctionSettings:
 
 
 @dataclass(frozen=True)
+class ObservabilitySettings:
+    """Who is told, and what is normal here; the other thresholds follow from sizes, in stacks/alarms.py."""
+
+    alarm_email: str | None = None
+    """Where alarms and events go, once that is confirmed; None: to the topic, for whoever subscribes."""
+    longest_without_orders_hours: int | None = None
+    """After which it is an alarm that no customer has ordered; None where nobody is expected to."""
+    storage_growth_gib_a_day: int = 10
+    """More than this in one day is an alarm."""
+
+
+@dataclass(frozen=True)
 class Deployment:
     """One complete environment. All of its names follow from its own, so that many share an account."""
 
@@ -122,10 +134,13 @@ class Deployment:
     network: NetworkSettings
     database: DatabaseSettings
     functions: FunctionSettings = FunctionSettings()
+    observability: ObservabilitySettings = ObservabilitySettings()
     owner: str = "shop-platform"
     """Whom to ask about it: a tag on everything."""
     expires_at: str | None = None
     """When it may be swept, as 2026-12-24T18:00:00Z: a tag on everything. None: never."""
+    invocation_trail_days: int | None = None
+    """For how long CloudTrail's record of each invocation of the functions is kept; None: there is none."""
     retain_data: bool = False
     """On deletion the cluster leaves a final snapshot; key and secret stay, so that it can be restored."""
     termination_protection: bool = False
@@ -177,6 +192,11 @@ class Deployment:
     def secret_name(self) -> str:
         """The name of the master user's secret."""
         return f"shop/{self.name}/database/admin"
+
+    @property
+    def trail_name(self) -> str:
+        """The name of the trail of its functions' invocations."""
+        return f"shop-{self.name}"
 
     @property
     def vault_name(self) -> str:
@@ -278,6 +298,8 @@ DEPLOYMENTS: Mapping[str, Deployment] = {
             backup_plan=BackupSettings(),
         ),
         functions=FunctionSettings(memory_mib=1024, log_retention_days=365),
+        # 48: the real shop was closed for up to 43 hours each weekend
+        observability=ObservabilitySettings(longest_without_orders_hours=48, storage_growth_gib_a_day=50),
         retain_data=True,
         termination_protection=True,
     ),

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from stacks.capacity import class_gib
 from stacks.engines import ENGINES, Engine
 from stacks.regions import S3_PREFIX_LISTS, WITHOUT_BACKTRACK
 from stacks.settings import (
@@ -23,6 +24,7 @@ from stacks.settings import (
     FunctionSettings,
     Instances,
     NetworkSettings,
+    ObservabilitySettings,
     ServerlessV2,
     kind_on,
     on_engine,
@@ -38,6 +40,7 @@ LONGEST_BACKUP_DAYS = 36_500  # AWS Backup's
 MOST_RESERVED_CONCURRENCY = 100
 CONTEXT = ("deployment", "engine", "name", "owner", "expires", "target", "seed_file", "seed_lines")
 """What `cdk -c` may choose by; choose() takes them by these names."""
+MOST_HOURS_OF_AN_ALARM = 7 * 24  # PutMetricAlarm: periods of an hour or longer make up seven days at most
 SCHEMA = Path(__file__).resolve().parent.parent / "schema"
 MOST_SEED_LINES = 1_100_000  # what a function loads in time also on a small cluster
 _DIGITS = r"[0-9]{1,9}"
@@ -108,9 +111,11 @@ def validate(deployment: Deployment) -> list[str]:
         *_of_database(deployment.database),
         *_of_backtrack(deployment),
         *_of_functions(deployment.functions),
+        *_of_observability(deployment.observability),
         *_of_owner(deployment.owner),
         *_of_protection(deployment),
         *_of_trail(deployment),
+        *_of_invocation_trail(deployment),
         *_of_backup_plan(deployment),
         *_of_seed_file(deployment.seed_file),
     ]
@@ -402,6 +407,11 @@ def _of_instances(capacity: Instances) -> Iterator[str]:
             f"instance_class={capacity.instance_class!r} is not a family and a size such as r8g.large "
             '(without "db."); correct it'
         )
+    elif class_gib(capacity) is None:
+        yield (
+            f"instance_class={capacity.instance_class}: its memory is not known, and so are no thresholds of "
+            "alarms; choose one such as r8g.large, or add it to stacks/capacity.py"
+        )
 
 
 def _of_monitoring(database: DatabaseSettings) -> Iterator[str]:
@@ -457,6 +467,24 @@ def _of_activity_stream(database: DatabaseSettings, engine: Engine) -> Iterator[
         yield (
             f"activity_stream={mode} with ServerlessV2: Aurora has activity streams of fixed classes only; "
             "set capacity=Instances(...) or activity_stream='off'"
+        )
+
+
+def _of_observability(observability: ObservabilitySettings) -> Iterator[str]:
+    email, hours = observability.alarm_email, observability.longest_without_orders_hours
+    if email is not None and not re.fullmatch(
+        r"[A-Za-z0-9._%+-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,63}", email
+    ):
+        yield f"alarm_email={email!r} is no address that a message reaches; give one such as ops@example.com"
+    if hours is not None and not 1 <= hours <= MOST_HOURS_OF_AN_ALARM:
+        yield (
+            f"longest_without_orders_hours={hours} is outside 1 to {MOST_HOURS_OF_AN_ALARM}: CloudWatch's "
+            "alarms look back seven days at most; choose for example 48, or None for no alarm"
+        )
+    if not 1 <= observability.storage_growth_gib_a_day <= 10_240:
+        yield (
+            f"storage_growth_gib_a_day={observability.storage_growth_gib_a_day} is outside 1 to 10240: "
+            "nothing, or everything, would be an alarm; choose for example 10"
         )
 
 
@@ -557,6 +585,22 @@ def _of_trail(deployment: Deployment) -> Iterator[str]:
     if engine:
         yield from _of_values(
             database, engine.audited_values, "with retain_data=True the trail would have a hole or a secret"
+        )
+
+
+def _of_invocation_trail(deployment: Deployment) -> Iterator[str]:
+    days = deployment.invocation_trail_days
+    if days is None:
+        return
+    if not SHORTEST_TRAIL_DAYS <= days <= LONGEST_BACKUP_DAYS:
+        yield (
+            f"invocation_trail_days={days} is outside {SHORTEST_TRAIL_DAYS} (a year, as for logs) to "
+            f"{LONGEST_BACKUP_DAYS}; choose for example 400, or None"
+        )
+    if not deployment.retain_data:
+        yield (
+            f"invocation_trail_days={days} with retain_data=False: its bucket would stay, where nothing "
+            "else does; set retain_data=True or invocation_trail_days=None"
         )
 
 

@@ -178,6 +178,15 @@ BAD = {
     "activity stream of MySQL": (stream("async", engine="mysql"), "activity_stream=async with engine=mysql"),
     "no concurrency": (functions(reserved_concurrency=0), "reserved_concurrency=0 is outside 1 to 100"),
     "more concurrency than there is": (functions(reserved_concurrency=900), "reserved_concurrency=900"),
+    "trail for too short": (
+        replace(PRODUCTION, invocation_trail_days=30),
+        "invocation_trail_days=30 is outside 365",
+    ),
+    "trail of nothing": (replace(PRODUCTION, invocation_trail_days=0), "invocation_trail_days=0"),
+    "trail that could not go": (
+        replace(DEV, invocation_trail_days=400),
+        "invocation_trail_days=400 with retain_data=False",
+    ),
     "nobody's": (replace(DEV, owner=""), "owner=''"),
     "owner that no tag can say": (replace(DEV, owner="shop; drop"), "owner='shop; drop'"),
     "owner without end": (replace(DEV, owner="o" * 257), "is not a tag's value"),
