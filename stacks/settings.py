@@ -139,6 +139,8 @@ class Deployment:
     """Whom to ask about it: a tag on everything."""
     expires_at: str | None = None
     """When it may be swept, as 2026-12-24T18:00:00Z: a tag on everything. None: never."""
+    invocation_trail_days: int | None = None
+    """For how long CloudTrail's record of each invocation of the functions is kept; None: there is none."""
     retain_data: bool = False
     """On deletion the cluster leaves a final snapshot; key and secret stay, so that it can be restored."""
     termination_protection: bool = False
@@ -190,6 +192,11 @@ class Deployment:
     def secret_name(self) -> str:
         """The name of the master user's secret."""
         return f"shop/{self.name}/database/admin"
+
+    @property
+    def trail_name(self) -> str:
+        """The name of the trail of its functions' invocations."""
+        return f"shop-{self.name}"
 
     @property
     def vault_name(self) -> str:

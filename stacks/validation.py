@@ -115,6 +115,7 @@ def validate(deployment: Deployment) -> list[str]:
         *_of_owner(deployment.owner),
         *_of_protection(deployment),
         *_of_trail(deployment),
+        *_of_invocation_trail(deployment),
         *_of_backup_plan(deployment),
         *_of_seed_file(deployment.seed_file),
     ]
@@ -584,6 +585,22 @@ def _of_trail(deployment: Deployment) -> Iterator[str]:
     if engine:
         yield from _of_values(
             database, engine.audited_values, "with retain_data=True the trail would have a hole or a secret"
+        )
+
+
+def _of_invocation_trail(deployment: Deployment) -> Iterator[str]:
+    days = deployment.invocation_trail_days
+    if days is None:
+        return
+    if not SHORTEST_TRAIL_DAYS <= days <= LONGEST_BACKUP_DAYS:
+        yield (
+            f"invocation_trail_days={days} is outside {SHORTEST_TRAIL_DAYS} (a year, as for logs) to "
+            f"{LONGEST_BACKUP_DAYS}; choose for example 400, or None"
+        )
+    if not deployment.retain_data:
+        yield (
+            f"invocation_trail_days={days} with retain_data=False: its bucket would stay, where nothing "
+            "else does; set retain_data=True or invocation_trail_days=None"
         )
 
 
