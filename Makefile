@@ -34,7 +34,7 @@ RUN := $(VENV)/bin/python
 OPERATE := $(RUN) -m operate
 ON_ENGINE = $(if $(ENGINE),--engine "$(ENGINE)")
 WHICH = --deployment "$(DEPLOYMENT)" $(ON_ENGINE) $(if $(NAME),--name "$(NAME)")
-ROLES = --no-notices --app "$(RUN) -m stacks.deploy_roles" --output "$(ROLES_FOLDER)" -c repository="$(REPOSITORY)" \
+ROLES = --no-notices --app "$(RUN) app_deploy_roles.py" --output "$(ROLES_FOLDER)" -c repository="$(REPOSITORY)" \
 	$(if $(ENVIRONMENTS),-c environments="$(ENVIRONMENTS)") $(if $(REGION),-c region="$(REGION)") \
 	$(if $(QUALIFIER),-c qualifier="$(QUALIFIER)") $(if $(PROVIDER_ARN),-c provider_arn="$(PROVIDER_ARN)")
 SEED = $(if $(SEED_FILE),--seed-file "$(SEED_FILE)") $(if $(SEED_LINES),--seed-lines "$(SEED_LINES)")

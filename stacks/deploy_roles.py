@@ -1,6 +1,6 @@
 """The roles that pipelines on GitHub take: by OIDC, without any long-lived key.
 
-An app of its own, deployed by an administrator: whoever deploys it could give themselves rights.
+Deployed by an administrator, by an app of its own: whoever deploys it could give themselves rights.
 
     make deploy-roles REPOSITORY=owner/name          (docs/pipelines.md)
 """
@@ -8,7 +8,6 @@ An app of its own, deployed by an administrator: whoever deploys it could give t
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -371,18 +370,3 @@ def _deny(
         resources=list(resources),
         conditions=conditions,
     )
-
-
-def main() -> None:
-    """Synthesize the roles that the CLI's context asks for, or say all that is wrong with it."""
-    app = cdk.App(stack_traces=False)
-    try:
-        roles = choose(**{key: app.node.try_get_context(key) for key in CONTEXT})
-    except SettingsError as error:
-        sys.exit(str(error))
-    DeployRolesStack(app, "DeployRoles", roles=roles)
-    app.synth()
-
-
-if __name__ == "__main__":
-    main()
