@@ -2,13 +2,14 @@
 
 import argparse
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from operate import aws, local, migrations
+from operate import aws, lifecycle, local, migrations
 from operate.cdk import CdkFailed
 from operate.cost import command as cost
 from operate.deployment import DEFAULT_CLOUD, Deployment
@@ -47,19 +48,35 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         seed_file=getattr(options, "seed_file", None),
         seed_lines=getattr(options, "seed_lines", None),
         cloud=options.cloud,
+        on_local_cloud=options.local,
+        owner=getattr(options, "owner", ""),
     )
+    if options.verb in LIFE:
+        return LIFE[options.verb](console, deployment, options)
     if options.verb == "cost":
         return cost.run(console, deployment, compare=options.compare)
     if options.verb == "migrations":
         return migrations.run(console, deployment, _order(options), as_json=options.json)
     verbs = {
         "synth": aws.synth,
-        "deploy": aws.deploy,
-        "destroy": aws.destroy,
         "smoke": aws.smoke,
         "password": aws.password,
     }
     return verbs[options.verb](console, deployment)
+
+
+LIFE: Mapping[str, Callable[[Console, Deployment, argparse.Namespace], int]] = {
+    "deploy": lambda console, one, given: lifecycle.deploy(
+        console, one, hours=given.expires_hours, allow=given.allow
+    ),
+    "guard": lambda console, one, given: lifecycle.check(console, one, allow=given.allow),
+    "destroy": lambda console, one, given: lifecycle.destroy(console, one, unprotect=given.unprotect),
+    "drift": lambda console, one, _: lifecycle.show_drift(console, one),
+    "leftovers": lambda console, one, _: lifecycle.look_for_leftovers(console, one),
+    "list": lambda console, one, _: lifecycle.show_all(console, cloud=one.cloud),
+    "sweep": lambda console, one, given: lifecycle.sweep(console, one, dry=given.dry),
+}
+"""The verbs of an environment's life, each with what it is given beside which environment."""
 
 
 def _run_local(options: argparse.Namespace, console: Console) -> int:
@@ -111,19 +128,51 @@ def _parser() -> argparse.ArgumentParser:
     costs.add_argument("--compare", default="", help="a deployment or a cloud assembly: show the difference")
     for verb, text in {
         "synth": "write the templates; needs no account",
-        "deploy": "deploy to AWS",
-        "destroy": "take a deployment away from AWS",
+        "deploy": "deploy to AWS, unless that would take away what holds state (exit code 3)",
         "smoke": "run the smoke test on what is deployed, on AWS or locally",
         "password": "print the administrator's password into a pipe",
     }.items():
         on_aws = verbs.add_parser(verb, help=text)
         _add_deployment(on_aws)
         _add_seed(on_aws)
+    _add_life(verbs)
     for each in verbs.choices.values():
         each.add_argument(
             "--cloud", default=DEFAULT_CLOUD, help="which local cloud, where several run side by side"
         )
+        each.add_argument("--local", action="store_true", help="on the local cloud in the place of AWS")
     return parser
+
+
+def _add_life(verbs: Any) -> None:
+    """Add the verbs of an environment's life, and what `deploy` takes beside."""
+    deploy = verbs.choices["deploy"]
+    deploy.add_argument("--owner", default="", help="whom to ask about it; else as deployed, or settings.py")
+    deploy.add_argument("--expires-hours", type=float, help="from now, after which a sweep may destroy it")
+    guard = verbs.add_parser("guard", help="say what deploying would take away: 0 nothing, 3 something")
+    destroy = verbs.add_parser("destroy", help="take a deployment away, with all that it leaves")
+    destroy.add_argument("--unprotect", default="", metavar="NAME", help="of a protected one, to confirm")
+    drift = verbs.add_parser("drift", help="say what was changed past the templates: 0 nothing, 3 something")
+    leftovers = verbs.add_parser("leftovers", help="look again for what a destroyed deployment has left")
+    for each in (guard, destroy, drift, leftovers):
+        _add_deployment(each)
+    for each in (deploy, guard):
+        each.add_argument(
+            "--allow",
+            type=_names,
+            default=(),
+            metavar="IDS",
+            help="logical ids that may be replaced or deleted",
+        )
+    listing = verbs.add_parser("list", help="list the environments, on AWS and on this machine")
+    sweep = verbs.add_parser("sweep", help="destroy the ephemeral environments that have expired")
+    sweep.add_argument("--dry", action="store_true", help="only say which")
+    for each in (listing, sweep):
+        each.set_defaults(deployment="dev", engine="", name="")  # of which only the region counts
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(",")))
 
 
 def _add_seed(parser: argparse.ArgumentParser) -> None:

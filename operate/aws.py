@@ -1,7 +1,6 @@
-"""The verbs on AWS: synth, deploy, destroy, smoke test, password."""
+"""The verbs on what is deployed, or would be: synth, smoke test, password; and how its account is reached."""
 
 import json
-import os
 from typing import Any
 
 import boto3
@@ -12,7 +11,7 @@ from rich.console import Console
 from operate import cdk
 from operate.deployment import PROJECT, Deployment
 from operate.local_cloud import LocalCloud
-from operate.report import print_report, stack_outputs
+from operate.report import stack_outputs
 from stacks import settings, validation
 
 BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
@@ -30,39 +29,6 @@ def synth(console: Console, deployment: Deployment) -> int:
     if code == 0:
         console.print(f"Templates of {', '.join(deployment.stack_names)} are in {PROJECT / 'cdk.out'}")
     return code
-
-
-def deploy(console: Console, deployment: Deployment) -> int:
-    """Deploy to the account of the credentials that are set, and report. Returns the CLI's exit code."""
-    check_settings(deployment)
-    session = account_session(console, deployment)
-    approval = "never" if os.environ.get("CI") else "broadening"
-    code = cdk.attached(["deploy", "--all", "--require-approval", approval, *deployment.context_arguments])
-    if code == 0:
-        print_report(
-            console,
-            session,
-            deployment,
-            ca_bundle="lambda/aurora/certificates/bundle.pem",
-            next_steps=[
-                "The endpoints lie in isolated subnets: reach them from within the VPC.",
-                f"Prove it again:  make smoke {deployment.variables}",
-                f"Take it away:    make destroy {deployment.variables}",
-            ],
-        )
-    return code
-
-
-def destroy(console: Console, deployment: Deployment) -> int:
-    """Destroy the stacks; the CLI asks before. Returns its exit code."""
-    if check_settings(deployment).termination_protection:
-        raise Refused(
-            f"{deployment.title} is protected (termination_protection=True in stacks/settings.py): "
-            "deploy it with termination_protection=False and deletion_protection=False first"
-        )
-    account_session(console, deployment)
-    force = ["--force"] if os.environ.get("CI") else []
-    return cdk.attached(["destroy", "--all", *force, *deployment.context_arguments])
 
 
 def smoke(console: Console, deployment: Deployment) -> int:

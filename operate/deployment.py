@@ -33,6 +33,12 @@ class Deployment:
     seed_file: Path | None = None
     seed_lines: str | None = None
     cloud: str = DEFAULT_CLOUD
+    on_local_cloud: bool = False
+    """Whether one that is for AWS stands on the local cloud instead."""
+    owner: str = ""
+    """Empty where the settings decide, or what is deployed already."""
+    expires: str = ""
+    """A moment in UTC, as 2026-12-24T18:00:00Z; empty: never."""
 
     @classmethod
     def on_engine(cls, kind: str, engine: str, **given: Any) -> Deployment:
@@ -42,7 +48,7 @@ class Deployment:
     @property
     def is_local(self) -> bool:
         """Whether it is deployed on this machine."""
-        return self.kind in LOCAL
+        return self.on_local_cloud or self.kind in LOCAL
 
     @property
     def title(self) -> str:
@@ -58,6 +64,8 @@ class Deployment:
     def context(self) -> dict[str, str]:
         """The CDK context that selects this deployment."""
         values = {"deployment": self.kind, "engine": self.engine, "name": self.name}
+        values |= {"owner": self.owner, "expires": self.expires}
+        values["target"] = "local" if self.on_local_cloud else ""
         if self.seed_file is not None:
             values["seed_file"] = str(self.seed_file.resolve())
         if self.seed_lines is not None:
@@ -73,8 +81,10 @@ class Deployment:
     def variables(self) -> str:
         """The same as variables of make, for a command to paste."""
         values = {"DEPLOYMENT": self.kind, "ENGINE": self.engine, "NAME": self.name}
-        if self.is_local:
+        if self.kind in LOCAL:
             values["ENGINE"] = ""  # its kind says it
+        elif self.on_local_cloud:
+            values["LOCAL"] = "1"
         return " ".join(f"{key}={value}" for key, value in values.items() if value)
 
     @property
@@ -83,4 +93,5 @@ class Deployment:
         values = {"deployment": self.kind, "name": self.name}
         if self.cloud != DEFAULT_CLOUD:
             values["cloud"] = self.cloud
-        return " ".join(f"--{key} {value}" for key, value in values.items() if value)
+        words = [f"--{key} {value}" for key, value in values.items() if value]
+        return " ".join([*words, "--local"] if self.on_local_cloud else words)
