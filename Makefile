@@ -6,6 +6,13 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 DEPLOYMENT ?= dev
+LOCAL ?=
+CLOUD ?=
+OWNER ?=
+EXPIRES_HOURS ?=
+ALLOW ?=
+UNPROTECT ?=
+DRY ?=
 ENGINE ?=
 SHORT ?=
 COMPARE ?=
@@ -33,13 +40,16 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 OPERATE := $(RUN) -m operate
 ON_ENGINE = $(if $(ENGINE),--engine "$(ENGINE)")
-WHICH = --deployment "$(DEPLOYMENT)" $(ON_ENGINE) $(if $(NAME),--name "$(NAME)")
+WHERE = $(if $(LOCAL),--local) $(if $(CLOUD),--cloud "$(CLOUD)")
+WHICH = --deployment "$(DEPLOYMENT)" $(ON_ENGINE) $(if $(NAME),--name "$(NAME)") $(WHERE)
+MAY_GO = $(if $(ALLOW),--allow "$(ALLOW)")
+TAGGED = $(if $(OWNER),--owner "$(OWNER)") $(if $(EXPIRES_HOURS),--expires-hours "$(EXPIRES_HOURS)")
 ROLES = --no-notices --app "$(RUN) app_deploy_roles.py" --output "$(ROLES_FOLDER)" -c repository="$(REPOSITORY)" \
 	$(if $(ENVIRONMENTS),-c environments="$(ENVIRONMENTS)") $(if $(REGION),-c region="$(REGION)") \
 	$(if $(QUALIFIER),-c qualifier="$(QUALIFIER)") $(if $(PROVIDER_ARN),-c provider_arn="$(PROVIDER_ARN)")
 SEED = $(if $(SEED_FILE),--seed-file "$(SEED_FILE)") $(if $(SEED_LINES),--seed-lines "$(SEED_LINES)")
 
-.PHONY: help setup local local-status local-destroy test check format synth deploy destroy smoke migrations \
+.PHONY: help setup local local-status local-destroy test check format synth guard deploy destroy leftovers list sweep drift smoke migrations \
 	audit cost lint-migrations lint-workflows synth-roles deploy-roles acid bench clean
 
 help:  ## list the verbs
@@ -92,11 +102,27 @@ format: setup  ## format the sources
 synth: setup  ## write the templates to cdk.out                DEPLOYMENT=name [ENGINE=mysql] [NAME=pr-42]
 	@$(OPERATE) synth $(WHICH)
 
-deploy: setup  ## deploy to AWS                                DEPLOYMENT=name [ENGINE=mysql] [NAME=pr-42] [SEED_FILE=path|SEED_LINES=n]
-	@$(OPERATE) deploy $(WHICH) $(SEED)
+# Of the following, LOCAL=1 means the local cloud in the place of AWS, CLOUD=name which one.
+guard: setup  ## say what deploying would take away            DEPLOYMENT=name [ENGINE=mysql] [NAME=pr-42] [ALLOW=LogicalId,...]
+	@$(OPERATE) guard $(WHICH) $(MAY_GO)
 
-destroy: setup  ## take a deployment away from AWS             DEPLOYMENT=name [ENGINE=mysql] [NAME=pr-42]
-	@$(OPERATE) destroy $(WHICH)
+deploy: setup  ## deploy to AWS, after guard                    DEPLOYMENT=name [ENGINE=mysql] [NAME=pr-42] [OWNER=me] [EXPIRES_HOURS=72] [ALLOW=...] [SEED_FILE=path|SEED_LINES=n]
+	@$(OPERATE) deploy $(WHICH) $(SEED) $(TAGGED) $(MAY_GO)
+
+destroy: setup  ## take a deployment away, and all it leaves    DEPLOYMENT=name [ENGINE=mysql] [NAME=pr-42] [UNPROTECT=name]
+	@$(OPERATE) destroy $(WHICH) $(if $(UNPROTECT),--unprotect "$(UNPROTECT)")
+
+leftovers: setup  ## look again for what a destroy has left      DEPLOYMENT=name [NAME=pr-42]
+	@$(OPERATE) leftovers $(WHICH)
+
+list: setup  ## list environments with owner, age and expiry
+	@$(OPERATE) list $(WHERE)
+
+sweep: setup  ## destroy the environments that have expired  [DRY=1]
+	@$(OPERATE) sweep $(WHERE) $(if $(DRY),--dry)
+
+drift: setup  ## say what was changed past the templates      DEPLOYMENT=name [NAME=pr-42]
+	@$(OPERATE) drift $(WHICH)
 
 smoke: setup  ## run the smoke test again                      DEPLOYMENT=name (local and local-mysql too)
 	@$(OPERATE) smoke $(WHICH)
