@@ -32,10 +32,12 @@ class Environment:
     name: str
     deployments: str
     """The name that all their own names carry; a * stands for any number of ephemeral ones."""
+    cleans_up: bool = False
+    """Its jobs destroy, and take away what stacks leave behind."""
 
 
 ENVIRONMENTS: Mapping[str, Environment] = {
-    "pull-request": Environment("pull-request", "pr-*"),
+    "pull-request": Environment("pull-request", "pr-*", cleans_up=True),
     "dev": Environment("dev", "dev"),
     "production": Environment("production", "production"),
 }
@@ -201,7 +203,6 @@ class DeployRolesStack(cdk.Stack):
         """Read what is deployed, to show what a change would do; no data, no secret, no change."""
         return [
             *self._find("*"),
-            _allow("Templates", ["cloudformation:GetTemplate"], self._stacks("*")),
         ]
 
     def _deploy(self, environment: Environment) -> list[iam.PolicyStatement]:
@@ -210,6 +211,9 @@ class DeployRolesStack(cdk.Stack):
         return [
             _allow("HandOver", ["sts:AssumeRole"], self._bootstrap_roles()),
             *self._find(names),
+            _allow("Look", LOOKS, ["*"]),
+            _allow("LookAtEndpoints", ["ssm:GetParametersByPath"], self._parameters(names)),
+            *(self._clean_up(names) if environment.cleans_up else ()),
             _allow(
                 "TestAndMigrate",
                 ["lambda:InvokeFunction"],
@@ -243,13 +247,44 @@ class DeployRolesStack(cdk.Stack):
                     "cloudformation:DescribeStackEvents",
                     "cloudformation:DescribeStackResources",
                     "cloudformation:DescribeStacks",
+                    "cloudformation:GetTemplate",
                 ],
-                self._stacks(names),
+                [self._arn("cloudformation", f"stack/shop-{names}-*/*")],
             ),
         ]
 
-    def _stacks(self, names: str) -> list[str]:
-        return [self._arn("cloudformation", f"stack/shop-{names}-*/*")]
+    def _clean_up(self, names: str) -> list[iam.PolicyStatement]:
+        """Take away what the stacks of ephemeral environments leave: by name, or by their tag."""
+        tagged = {"StringLike": {"aws:ResourceTag/environment": names}}
+        places = ("", "/aws/lambda/", "/aws/rds/cluster/", "/aws/rds/instance/", "/aws/rds/proxy/")
+        return [
+            _allow(
+                "CleanUpLogs",
+                ["logs:DeleteLogGroup"],
+                [self._arn("logs", f"log-group:{place}shop-{names}") for place in places],
+            ),
+            _allow(
+                "CleanUpNames",
+                ["secretsmanager:DeleteSecret", "ssm:DeleteParameter"],
+                [
+                    self._arn("secretsmanager", f"secret:shop/{names}/*"),
+                    *self._parameters(names),
+                ],
+            ),
+            _allow(
+                "CleanUpTagged",
+                ["kms:ScheduleKeyDeletion", "rds:DeleteDBClusterSnapshot"],
+                [self._arn("kms", "key/*"), self._arn("rds", "cluster-snapshot:*")],
+                tagged,
+            ),
+            # Lambda makes them and tags none; one that is in use cannot be deleted.
+            _allow(
+                "CleanUpInterfaces", ["ec2:DeleteNetworkInterface"], [self._arn("ec2", "network-interface/*")]
+            ),
+        ]
+
+    def _parameters(self, names: str) -> list[str]:
+        return [self._arn("ssm", f"parameter/shop/{names}{below}") for below in ("", "/*")]
 
     def _bootstrap_roles(self) -> list[str]:
         where = f"{self.account}-{self.region}"
@@ -356,8 +391,37 @@ ROLE_ACTIONS = [
 """What CloudFormation does with the roles of stacks."""
 
 
-def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> iam.PolicyStatement:
-    return iam.PolicyStatement(sid=sid, actions=list(actions), resources=list(resources))
+LOOKS = (
+    "backup:ListBackupVaults",
+    "backup:ListRecoveryPointsByBackupVault",
+    "cloudformation:DescribeStacks",
+    "cloudwatch:ListDashboards",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeVpcs",
+    "iam:ListRoles",
+    "kms:DescribeKey",
+    "kms:ListAliases",
+    "lambda:ListFunctions",
+    "logs:DescribeLogGroups",
+    "rds:DescribeDBClusterAutomatedBackups",
+    "rds:DescribeDBClusterSnapshots",
+    "rds:DescribeDBClusters",
+    "rds:DescribeDBInstances",
+    "secretsmanager:ListSecrets",
+    "tag:GetResources",
+)
+"""How an environment is found, and what a destroy has left: names and states, and nothing's content."""
+
+
+def _allow(
+    sid: str,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    conditions: Mapping[str, Any] | None = None,
+) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        sid=sid, actions=list(actions), resources=list(resources), conditions=conditions
+    )
 
 
 def _deny(

@@ -6,6 +6,7 @@ What a policy allows is asked of the local cloud's evaluator, which decides as A
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from app import wire
 from localcloud.iam.evaluation import AccessRequest, Policies, Principal, evaluate
 from localcloud.iam.policy import Policy
 from stacks.assets import LambdaAsset, Platform
-from stacks.deploy_roles import ENVIRONMENTS, ISSUER, SERVICES, DeployRoles, DeployRolesStack, choose
+from stacks.deploy_roles import ENVIRONMENTS, ISSUER, LOOKS, SERVICES, DeployRoles, DeployRolesStack, choose
 from stacks.validation import SettingsError
 from tests.stacks.conftest import chosen
 from tests.stacks.synthesized import FLAGS, PROJECT, as_list
@@ -68,7 +69,7 @@ def roles_of(resources: dict[str, Any]) -> dict[str, Any]:
     return {one["RoleName"]: one for one in resources.values() if "RoleName" in one}
 
 
-def allowed(resources: dict[str, Any], role: str, action: str, resource: str) -> bool:
+def allowed(resources: dict[str, Any], role: str, action: str, resource: str, **context: str) -> bool:
     """Tell whether AWS would let a pipeline do something."""
     own = roles_of(resources)[role]
     arn = f"arn:aws:iam::{ACCOUNT}:role/{role}"
@@ -77,7 +78,7 @@ def allowed(resources: dict[str, Any], role: str, action: str, resource: str) ->
         identity=[Policy.parse(one["PolicyDocument"]) for one in own["Policies"]],
         boundary=Policy.parse(resources["Boundary"]["PolicyDocument"]),
     )
-    return evaluate(AccessRequest(principal, action, resource), policies).allowed
+    return evaluate(AccessRequest(principal, action, resource, context), policies).allowed
 
 
 ADMINISTRATOR = {
@@ -160,13 +161,15 @@ OF_DEV = [
     ("sts:AssumeRole", BOOTSTRAP_ROLE.format("deploy")),
     ("sts:AssumeRole", BOOTSTRAP_ROLE.format("file-publishing")),
     ("ssm:GetParameter", arn("ssm", "parameter/cdk-bootstrap/hnb659fds/version")),
-    ("cloudformation:DescribeStacks", arn("cloudformation", "stack/shop-dev-schema/1")),
+    ("cloudformation:GetTemplate", arn("cloudformation", "stack/shop-dev-schema/1")),
     ("cloudformation:DescribeStackResources", arn("cloudformation", "stack/shop-dev-database/1")),
     ("lambda:InvokeFunction", arn("lambda", "function:shop-dev-schema-SmokeTestFunction3F-aB1")),
     ("lambda:InvokeFunction", arn("lambda", "function:shop-dev-schema-ApplySchemaFunction3F-aB1")),
     ("logs:FilterLogEvents", arn("logs", "log-group:shop-dev-schema-SmokeTestLogs3F-aB1")),
     ("logs:GetLogEvents", arn("logs", "log-group:/aws/rds/cluster/shop-dev/postgresql:log-stream:a")),
     ("rds:FailoverDBCluster", arn("rds", "cluster:shop-dev")),
+    ("ssm:GetParametersByPath", arn("ssm", "parameter/shop/dev")),
+    ("ssm:GetParametersByPath", arn("ssm", "parameter/shop/dev/database")),
 ]
 
 
@@ -178,7 +181,7 @@ def test_a_deploying_role_may_what_the_verbs_need(resources, action: str, resour
 @pytest.mark.parametrize("role", ["shop-deploy-pull-request", "shop-deploy-production", "shop-plan"])
 @pytest.mark.parametrize(("action", "resource"), OF_DEV[3:])
 def test_a_role_of_another_environment_may_not(resources, role: str, action: str, resource: str):
-    if role == "shop-plan" and action.startswith("cloudformation:Describe"):
+    if role == "shop-plan" and action.startswith("cloudformation:"):
         assert allowed(resources, role, action, resource)  # to show what a change would do
     else:
         assert not allowed(resources, role, action, resource)
@@ -213,8 +216,44 @@ def test_the_role_that_plans_hands_nothing_over(resources):
     assert allowed(resources, "shop-plan", "cloudformation:GetTemplate", template_of_production)
 
 
+OF_PULL_REQUESTS = [
+    ("logs:DeleteLogGroup", arn("logs", "log-group:shop-pr-7-schema-SmokeTestLogs3F-aB1"), ""),
+    ("logs:DeleteLogGroup", arn("logs", "log-group:/aws/rds/cluster/shop-pr-7/postgresql"), ""),
+    ("logs:DeleteLogGroup", arn("logs", "log-group:/aws/rds/proxy/shop-pr-7"), ""),
+    ("ssm:DeleteParameter", arn("ssm", "parameter/shop/pr-7/database/port"), ""),
+    ("secretsmanager:DeleteSecret", arn("secretsmanager", "secret:shop/pr-7/database/admin-aB1"), ""),
+    ("rds:DeleteDBClusterSnapshot", arn("rds", "cluster-snapshot:shop-pr-7-final"), "pr-7"),
+    ("kms:ScheduleKeyDeletion", arn("kms", "key/1"), "pr-7"),
+    ("ec2:DeleteNetworkInterface", arn("ec2", "network-interface/eni-1"), ""),
+    ("tag:GetResources", "*", ""),
+    ("rds:DescribeDBClusters", "*", ""),
+]
+
+
+@pytest.mark.parametrize(("action", "resource", "tag"), OF_PULL_REQUESTS)
+def test_what_pull_requests_leave_is_taken_away_by_their_role_alone(resources, action, resource, tag):
+    context = {"aws:ResourceTag/environment": tag} if tag else {}
+    assert allowed(resources, "shop-deploy-pull-request", action, resource, **context)
+    may_look = resource == "*"
+    for other in ("shop-deploy-dev", "shop-deploy-production"):
+        assert allowed(resources, other, action, resource, **context) == may_look
+    assert not allowed(resources, "shop-plan", action, resource, **context)
+    theirs = resource.replace("pr-7", "production")
+    if theirs != resource:
+        assert not allowed(resources, "shop-deploy-pull-request", action, theirs)
+    if tag:
+        production = {"aws:ResourceTag/environment": "production"}
+        assert not allowed(resources, "shop-deploy-pull-request", action, resource, **production)
+        assert not allowed(resources, "shop-deploy-pull-request", action, resource)
+
+
+def test_looking_reads_no_content(resources):
+    for action in LOOKS:
+        assert re.match(r"[a-z0-9]+:(Describe|List)|tag:GetResources$", action)
+
+
 def test_a_pull_request_reaches_every_environment_of_its_kind_and_no_other(resources):
-    role, describe = "shop-deploy-pull-request", "cloudformation:DescribeStacks"
+    role, describe = "shop-deploy-pull-request", "cloudformation:GetTemplate"
     for name, is_its in {"pr-7": True, "pr-42-my": True, "production": False, "dev": False}.items():
         stack = arn("cloudformation", f"stack/shop-{name}-schema/1")
         assert allowed(resources, role, describe, stack) == is_its, name
@@ -227,6 +266,8 @@ def test_another_bootstrap_is_another_set_of_roles():
 
 
 WILDCARDS = {
+    "Look": "lists of what there is: AWS asks for no resource",
+    "ListRoles": "likewise",
     "ServicesOfTheProject": "a boundary gives nothing; what it leaves open is listed with reasons",
     "RolesCarryTheBoundary": "a denial: of whatever role",
     "TheBoundaryStays": "a denial: of whatever role",
