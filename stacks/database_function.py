@@ -111,7 +111,7 @@ def _acknowledge(function: lambda_.Function, shared: SharedByFunctions) -> None:
     acknowledge(
         function,
         rules=DEAD_LETTER_QUEUE,
-        reason="Whoever calls it learns of a failure, and tries again: an event that is kept for later "
+        reason="Whoever calls it learns of a failure, and can try again: an event that is kept for later "
         "would be a migration, a load or a step of a rotation out of its time",
     )
     acknowledge(
