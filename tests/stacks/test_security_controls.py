@@ -126,6 +126,23 @@ def test_rds_16_tags_go_with_snapshots(synthesized):
     assert cluster_of(synthesized)["CopyTagsToSnapshot"] is True
 
 
+@pytest.mark.parametrize(
+    ("control", "source"),
+    [(19, "db-cluster"), (20, "db-instance"), (21, "db-parameter-group"), (22, "db-security-group")],
+)
+def test_rds_19_to_22_what_happens_to_the_database_is_told(synthesized, control, source):
+    told = [
+        subscription
+        for subscription in synthesized.of_type("AWS::RDS::EventSubscription").values()
+        if subscription["SourceType"] == source
+    ]
+    assert told, f"RDS.{control}: nobody is told of {source}"
+    for subscription in told:
+        assert subscription.get("Enabled", True) is True
+        (topic,) = referred(subscription["SnsTopicArn"])
+        assert synthesized.resources[topic]["Type"] == "AWS::SNS::Topic"
+
+
 def test_rds_23_the_port_is_not_one_that_scanners_try_first(synthesized):
     assert cluster_of(synthesized)["Port"] not in (5432, 3306)
 
@@ -486,6 +503,21 @@ def test_each_control_is_seen_failing(test, break_it, kind, engine):
         test(broken)
 
 
+@pytest.mark.parametrize(
+    ("control", "source"),
+    [(19, "db-cluster"), (20, "db-instance"), (21, "db-parameter-group"), (22, "db-security-group")],
+)
+def test_rds_19_to_22_are_seen_failing(control, source):
+    whole = of_kind("production")
+    broken = Synthesized(copy.deepcopy(whole.templates), whole.manifest)
+    for subscription in broken.of_type("AWS::RDS::EventSubscription").values():
+        subscription["Enabled"] = subscription["SourceType"] != source
+    with pytest.raises(AssertionError):
+        test_rds_19_to_22_what_happens_to_the_database_is_told(broken, control, source)
+
+
 def test_no_control_is_left_out_of_what_is_seen_failing():
     tests = {name for name in globals() if name.startswith("test_") and "seen_failing" not in name}
-    assert tests == {test.__name__ for test in BREAKS}
+    assert tests == {test.__name__ for test in BREAKS} | {
+        test_rds_19_to_22_what_happens_to_the_database_is_told.__name__
+    }
