@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -107,6 +108,7 @@ class MysqlServer:
         self._replication_password = replication_password or secrets.token_urlsafe(24)
         self._server_id = secrets.randbelow(2**32 - 1) + 1
         self._process: subprocess.Popen[bytes] | None = None
+        self._cloning = threading.Lock()
         self._accounts = MysqlAccounts(lambda: self.connect(SUPERUSER))
 
     @classmethod
@@ -155,7 +157,8 @@ class MysqlServer:
             replication_password=primary._replication_password,
         )
         with _removed_on_failure(reader), _errors_as_failures():
-            primary.execute("CLONE LOCAL DATA DIRECTORY = %s", [str(directory / "data")])
+            with primary._cloning:  # MySQL makes one clone at a time, and refuses a second one
+                primary.execute("CLONE LOCAL DATA DIRECTORY = %s", [str(directory / "data")])
             reader._make_plugins()
             reader.start()
             reader.follow(primary)

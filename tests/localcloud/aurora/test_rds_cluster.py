@@ -2,6 +2,7 @@
 
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from moto.secretsmanager.models import secretsmanager_backends
@@ -52,6 +53,17 @@ def test_without_a_reader_the_reader_endpoint_leads_to_the_writer(stack, cluster
     create_instance(stack, cluster)
     address, port = cluster.attributes["ReadEndpoint.Address"], cluster.attributes["Endpoint.Port"]
     assert query(connect(stack, address, port), stack.dialect.is_reader) == 0
+
+
+def test_readers_can_be_created_at_once(stack, cluster):
+    create_instance(stack, cluster)
+    names = ("First", "Second", "Third")
+    with ThreadPoolExecutor() as pool:
+        made = [pool.submit(create_instance, stack, cluster, name) for name in names]
+    addresses = {one.result().attributes["Endpoint.Address"] for one in made}
+    assert len(addresses) == 3
+    for address in addresses:
+        assert query(connect(stack, address), stack.dialect.is_reader) == 1
 
 
 def test_a_cluster_without_an_instance_takes_nobody(stack, cluster):
