@@ -6,7 +6,7 @@ Kept is what the settings retain: the final snapshot, and the key and the secret
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
-from rich.table import Table
 
 from operate.cost.prices import NoPrices, prices_of
 from operate.inventory import TAGGED, Found, inventory
@@ -69,8 +68,8 @@ def take_away(session: boto3.Session, settings: Deployment, *, local: bool = Fal
 
 def print_leftovers(console: Console, leftovers: Leftovers, settings: Deployment) -> int:
     """Say "0 left" or what is, what is kept and what that costs; returns NOTHING_LEFT or LEFT."""
-    if leftovers.all:
-        console.print(_table(leftovers, settings))
+    for line in _lines(leftovers, settings):
+        console.print(line, soft_wrap=True, markup=False)
     for where in leftovers.not_looked_at:
         console.print(f"Nobody could look at {where}", style="yellow", soft_wrap=True, markup=False)
     counts = {fate: len(leftovers.of(fate)) for fate in ("left", "kept", "going", "removed")}
@@ -174,18 +173,17 @@ REMOVERS: Mapping[str, Callable[[boto3.Session, Found], Leftover]] = {
 """What may go where nothing is retained; all else is reported."""
 
 
-def _table(leftovers: Leftovers, settings: Deployment) -> Table:
-    table = Table(box=None, padding=(0, 2), title=f"Left of {settings.name}", title_justify="left")
-    for column in ("fate", "kind", "name", "USD a month", "why"):
-        table.add_column(column, justify="right" if column.startswith("USD") else "left", overflow="fold")
+def _lines(leftovers: Leftovers, settings: Deployment) -> Iterator[str]:
     for one in sorted(leftovers.all, key=lambda one: (one.fate, one.found.kind, one.found.name)):
-        cost = "0.00" if one.fate in {"removed", "going"} else monthly_cost(one.found, settings.region)
-        table.add_row(one.fate, one.found.kind, one.found.name, cost, one.reason)
-    return table
+        gone = one.fate in {"removed", "going"}
+        cost = "0.00" if gone else monthly_cost(one.found, settings.region)
+        yield f"  {one.fate:<8} {one.found.kind:<17} {cost:>6} USD a month  {one.found.name}: {one.reason}"
 
 
 def monthly_cost(found: Found, region: str) -> str:
     """Return what keeping it costs in USD a month, from operate/cost's table; "?" without a price."""
+    if found.kind in FREE:
+        return "0.00"
     if found.kind not in PRICES:
         return "?"
     price, quantity = PRICES[found.kind]
@@ -209,3 +207,5 @@ PRICES: Mapping[str, tuple[str, Decimal | None]] = {
     "log group": ("log_stored_gb_month", None),
 }
 """By kind, the price's key, and how many units; None: as many as it has GiB."""
+FREE = frozenset({"stack", "backup vault", "parameter", "role", "function", "network interface", "VPC"})
+"""Kinds that cost nothing while they lie there; what a stack still owns costs what `make cost` says."""
