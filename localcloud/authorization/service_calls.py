@@ -21,6 +21,8 @@ class ServiceCall:
     cloud: Cloud
     service: str
     source_arn: str
+    tells_source: bool = True
+    """Whether conditions see for what it acts."""
 
     def may(
         self,
@@ -35,7 +37,8 @@ class ServiceCall:
         if not self.cloud.enforces(enforcement):
             return ALLOWED
         account = self.cloud.account
-        asked = {"aws:SourceAccount": account, "aws:SourceArn": self.source_arn, **(context or {})}
+        source = {"aws:SourceAccount": account, "aws:SourceArn": self.source_arn} if self.tells_source else {}
+        asked = {**source, **(context or {})}
         return evaluate(
             AccessRequest(Principal(self.service, account, service=self.service), action, resource, asked),
             Policies(resource=policy, resource_policy_decides=True),

@@ -7,6 +7,7 @@ import logging
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -75,7 +76,9 @@ def _deliver(cloud: Cloud, rule_arn: str, target: Mapping[str, Any], text: str) 
     _, _, service, region, account, rest = arn.split(":", 5)
     call = ServiceCall(cloud, topics.EVENTBRIDGE, rule_arn)
     if service == "sns":
-        topics.publish(call, arn, topics.Message(text))
+        # "You can't use Condition blocks in Amazon SNS topic policies for EventBridge": user guide, "Using
+        # resource-based policies for Amazon EventBridge"
+        topics.publish(replace(call, tells_source=False), arn, topics.Message(text))
     elif service == "logs":
         _log_it(account, region, rest.removeprefix("log-group:").removesuffix(":*"), text)
     elif delivery.takes(call, arn):

@@ -282,6 +282,24 @@ def test_a_rule_hears_of_alarms_and_shapes_what_it_sends(server, stack):
     stack.delete()
 
 
+def test_a_rule_whose_topic_asks_for_the_source_is_not_heard(server, stack):
+    """EventBridge tells topics of no source, whatever their policies ask for."""
+    source = {"ArnLike": {"aws:SourceArn": f"arn:aws:events:us-east-1:{ACCOUNT}:rule/*"}}
+    ids = stack.deploy(
+        **mailbox(policy(statement("events.amazonaws.com", "sns:Publish", **source))),
+        Rule=resource(
+            "AWS::Events::Rule",
+            EventPattern={"source": [stack.name]},
+            Targets=[{"Id": "t", "Arn": ref("Topic")}],
+        ),
+    )
+    entry = {"Source": stack.name, "DetailType": "Order", "Detail": "{}"}
+    server.client("events").put_events(Entries=[entry])
+    assert eventually(lambda: [one for one in refusals(server) if ids["Topic"] in one["reason"]])
+    assert received(server, ids["Queue"]) == []
+    stack.delete()
+
+
 def test_events_that_are_put_reach_topics_and_functions(server, stack):
     code = "def handler(event, context): print('got', event['detail']['order'])"
     rights = policy({"Effect": "Allow", "Action": "logs:*", "Resource": "*"})
