@@ -49,7 +49,7 @@ ROLES = --no-notices --app "$(RUN) app_deploy_roles.py" --output "$(ROLES_FOLDER
 	$(if $(QUALIFIER),-c qualifier="$(QUALIFIER)") $(if $(PROVIDER_ARN),-c provider_arn="$(PROVIDER_ARN)")
 SEED = $(if $(SEED_FILE),--seed-file "$(SEED_FILE)") $(if $(SEED_LINES),--seed-lines "$(SEED_LINES)")
 
-.PHONY: help setup local local-status local-destroy test check format synth guard deploy destroy leftovers list sweep drift smoke migrations \
+.PHONY: help setup local local-status local-destroy test check format synth diff guard deploy destroy leftovers list sweep drift smoke migrations \
 	audit cost lint-migrations lint-workflows synth-roles deploy-roles acid bench clean
 
 help:  ## list the verbs
@@ -103,6 +103,9 @@ synth: setup  ## write the templates to cdk.out                DEPLOYMENT=name [
 	@$(OPERATE) synth $(WHICH)
 
 # Of the following, LOCAL=1 means the local cloud in the place of AWS, CLOUD=name which one.
+diff: setup  ## say what deploying would change               DEPLOYMENT=name [ENGINE=mysql] [NAME=pr-42]
+	@$(OPERATE) diff $(WHICH)
+
 guard: setup  ## say what deploying would take away            DEPLOYMENT=name [ENGINE=mysql] [NAME=pr-42] [ALLOW=LogicalId,...]
 	@$(OPERATE) guard $(WHICH) $(MAY_GO)
 

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from operate import aws, lifecycle, local, migrations
+from operate import aws, difference, lifecycle, local, migrations
 from operate.cdk import CdkFailed
 from operate.cost import command as cost
 from operate.deployment import DEFAULT_CLOUD, Deployment
@@ -69,6 +69,7 @@ LIFE: Mapping[str, Callable[[Console, Deployment, argparse.Namespace], int]] = {
     "deploy": lambda console, one, given: lifecycle.deploy(
         console, one, hours=given.expires_hours, allow=given.allow
     ),
+    "diff": lambda console, one, _: difference.show(console, one),
     "guard": lambda console, one, given: lifecycle.check(console, one, allow=given.allow),
     "destroy": lambda console, one, given: lifecycle.destroy(console, one, unprotect=given.unprotect),
     "drift": lambda console, one, _: lifecycle.show_drift(console, one),
@@ -150,11 +151,12 @@ def _add_life(verbs: Any) -> None:
     deploy.add_argument("--owner", default="", help="whom to ask about it; else as deployed, or settings.py")
     deploy.add_argument("--expires-hours", type=float, help="from now, after which a sweep may destroy it")
     guard = verbs.add_parser("guard", help="say what deploying would take away: 0 nothing, 3 something")
+    diff = verbs.add_parser("diff", help="say what deploying would change")
     destroy = verbs.add_parser("destroy", help="take a deployment away, with all that it leaves")
     destroy.add_argument("--unprotect", default="", metavar="NAME", help="of a protected one, to confirm")
     drift = verbs.add_parser("drift", help="say what was changed past the templates: 0 nothing, 3 something")
     leftovers = verbs.add_parser("leftovers", help="look again for what a destroyed deployment has left")
-    for each in (guard, destroy, drift, leftovers):
+    for each in (diff, guard, destroy, drift, leftovers):
         _add_deployment(each)
     for each in (deploy, guard):
         each.add_argument(

@@ -201,9 +201,7 @@ class DeployRolesStack(cdk.Stack):
 
     def _plan(self) -> list[iam.PolicyStatement]:
         """Read what is deployed, to show what a change would do; no data, no secret, no change."""
-        return [
-            *self._find("*"),
-        ]
+        return [*self._find("*"), _allow("Look", ["cloudformation:DescribeStacks"], ["*"])]
 
     def _deploy(self, environment: Environment) -> list[iam.PolicyStatement]:
         """Hand templates and assets to the CDK's own roles, and what verbs do themselves afterwards."""
