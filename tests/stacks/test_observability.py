@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from aurora.metrics import NAMESPACE, UNITS
+from operate.dashboard_picture import PICTURE, picture
 from stacks.alarms import Alarm, alarms
 from stacks.capacity import class_gib, max_connections, memory_bytes
 from stacks.dashboard import WIDTH, Watched, dashboard_body
@@ -469,6 +470,10 @@ def test_the_dashboard_of_the_template_is_this_one(synthesized):
     alarm_ids = synthesized.of_type("AWS::CloudWatch::Alarm").keys()
     assert set(body["widgets"][0]["properties"]["alarms"]) == set(alarm_ids)
     assert len(text) < 100_000
+
+
+def test_the_picture_of_the_dashboard_is_current():
+    assert PICTURE.read_text() == picture(), "python -m operate.dashboard_picture draws it anew"
 
 
 def test_every_log_that_the_dashboard_reads_is_one_that_the_engine_exports(engine):
