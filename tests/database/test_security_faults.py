@@ -13,9 +13,10 @@ import pymysql
 import pytest
 
 from aurora import connecting
-from aurora.credentials import Credential, token_credential
+from aurora.credentials import Credential, TokenLogin, token_credential
 from aurora.failures import CertificateRefused, ConnectionFailed, CredentialRefused
 from localcloud.aurora.certificates import CertificateAuthority
+from orders import OrderClient
 from tests.database.connecting.conftest import attempts, endpoints, environment, secret  # noqa: F401
 from tests.database.connecting.probing import AT_ONCE_SECONDS, SOON, within
 from tests.database.servers import MASTER, MASTER_PASSWORD
@@ -108,3 +109,30 @@ def test_other_users_do_not_get_in(set_up, engine, user):
             deadline=SOON(),
         )
     assert len(attempts) == 1
+
+
+WRONG = {
+    "a wrong authority": (lambda other: {"ca_bundle": str(other)}, CertificateRefused, 1),
+    "no bundle": (lambda _other: {"ca_bundle": "/nowhere/bundle.pem"}, CertificateRefused, 0),
+    "a database that is not there": (lambda _other: {"database": "nowhere"}, ConnectionFailed, 1),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_an_order_client_asks_no_more_often_than_it_helps(set_up, tmp_path, wrong):
+    """Though its deadline is far: what time does not heal is told at once."""
+    environment, attempts = set_up  # noqa: F811
+    changed, expected, tried = WRONG[wrong]
+    CertificateAuthority(tmp_path / "other.pem")
+    client = OrderClient.of(dataclasses.replace(environment, **changed(tmp_path / "other.pem")))
+    with within(AT_ONCE_SECONDS), pytest.raises(expected):
+        client.read(1, deadline=SOON())
+    assert len(attempts) == tried
+
+
+def test_an_order_client_whose_token_is_refused_brings_one_more_and_no_third(set_up, monkeypatch):
+    environment, attempts = set_up  # noqa: F811
+    monkeypatch.setattr(TokenLogin, "credential", lambda login: Credential("shop_application", "no token"))
+    with within(AT_ONCE_SECONDS), pytest.raises(CredentialRefused):
+        OrderClient.of(environment).read(1, deadline=SOON())
+    assert len(attempts) == 2
