@@ -323,6 +323,7 @@ def test_the_topic_is_encrypted_and_takes_messages_over_tls_from_three_services_
                 "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
             }
         services |= names
+    assert "Deny" in {statement["Effect"] for statement in policy["PolicyDocument"]["Statement"]}
     assert services == {"cloudwatch.amazonaws.com", "events.rds.amazonaws.com", "events.amazonaws.com"}
     may_encrypt = {
         service
