@@ -119,6 +119,10 @@ LOSES: Mapping[str, Rule] = {
         "everybody waits",
         statement=r"LOCK (?:TABLES?|INSTANCE)\b|FLUSH .*\bWITH READ LOCK\b|FLUSH .*\bFOR EXPORT\b",
     ),
+    "password": Rule(
+        "everybody who reads the file knows it: log in by IAM token",
+        statement=r"(?:CREATE|ALTER) USER\b.*\bIDENTIFIED (?:WITH \S+ )?BY ''|SET PASSWORD\b",
+    ),
     "blocking-algorithm": Rule(
         "asks for what stops writers",
         statement=r"(?:ALTER TABLE|CREATE .*INDEX|DROP INDEX)\b.*\b"

@@ -27,6 +27,10 @@ RULES = {
         r"VACUUM\b.*\bFULL\b|CLUSTER\b|REFRESH MATERIALIZED VIEW (?!CONCURRENTLY\b)",
         "rewrites a table while nobody reads it",
     ),
+    "password": (
+        r"(?:CREATE|ALTER) (?:ROLE|USER)\b.*\bPASSWORD ''",
+        "everybody who reads the file knows it, and the server's log too should it fail: log in by IAM token",
+    ),
 }
 """Beside squawk's own: it has no rule for these."""
 

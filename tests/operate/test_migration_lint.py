@@ -90,6 +90,11 @@ DANGEROUS = {
         "UPDATE shop.orders SET a = 1 -- WHERE order_id = 1\n;",
     ],
     "lock-tables": ["LOCK TABLES shop.orders WRITE;", "FLUSH TABLES WITH READ LOCK;"],
+    "password": [
+        "CREATE USER IF NOT EXISTS a IDENTIFIED BY 'secret';",
+        "ALTER USER a@'%' IDENTIFIED WITH caching_sha2_password BY 'secret' RETAIN CURRENT PASSWORD;",
+        "SET PASSWORD FOR a = 'secret';",
+    ],
     "blocking-algorithm": [
         "ALTER TABLE shop.orders ADD a int, ALGORITHM = COPY;",
         "CREATE INDEX a ON shop.orders (country) LOCK = SHARED;",
@@ -110,6 +115,7 @@ HARMLESS = [
     "UPDATE shop.orders SET country = 'France' WHERE order_id BETWEEN 1 AND 1000;",
     "DELETE FROM shop.orders ORDER BY order_id LIMIT 1000;",
     "DROP TEMPORARY TABLE numbers;",
+    "CREATE USER a IDENTIFIED WITH AWSAuthenticationPlugin AS 'RDS' COMMENT 'no password';",
     "DROP PROCEDURE IF EXISTS shop.place_order;",
     "RENAME USER a TO b;",
     "INSERT INTO shop.notes VALUES ('DROP TABLE shop.orders; TRUNCATE shop.orders');",
@@ -151,6 +157,8 @@ ON_POSTGRESQL = [
     ("rebuild", "CLUSTER shop.orders;"),
     ("rebuild", "VACUUM (FULL) shop.orders;"),
     ("rebuild", "REFRESH MATERIALIZED VIEW shop.sales;"),
+    ("password", "CREATE ROLE a LOGIN PASSWORD 'secret';"),
+    ("password", "ALTER USER a WITH ENCRYPTED PASSWORD $$secret$$ VALID UNTIL 'infinity';"),
 ]
 
 
