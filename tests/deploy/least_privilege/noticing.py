@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +16,8 @@ from tests.deploy.least_privilege.deploying import Deployment, StackFailed
 from tests.deploy.least_privilege.rights import STACKS, Right, without
 
 NO_NEW_VERSION = "the secret has no new version"
+ROTATION = "rotate_secret.handler.on_event"
+MESSAGE_PATIENCE_SECONDS = 5
 NO_ANSWER = "failed without a response"
 """The CDK's framework asks again what it may not ask, until its own time is over."""
 
@@ -81,10 +87,80 @@ def _flow_log(deployment: Deployment) -> str | None:
     return f"DeliverLogsStatus {described['DeliverLogsStatus']}: {described['DeliverLogsErrorMessage']}"
 
 
+def _alarm(deployment: Deployment) -> str | None:
+    """An alarm that rings reaches who subscribed to the topic."""
+    alarm = _of_type(deployment, "AWS::CloudWatch::Alarm")[0]
+
+    def ring() -> None:
+        deployment.cloud.client("cloudwatch").set_alarm_state(
+            AlarmName=alarm, StateValue="ALARM", StateReason="to see who hears of it"
+        )
+
+    return None if _is_told(deployment, ring, alarm) else f"{alarm} rang, and nobody was told"
+
+
+def _failed_rotation(deployment: Deployment) -> str | None:
+    """A rotation that fails is told to who subscribed to the topic."""
+    (secret,) = _of_type(deployment, "AWS::SecretsManager::Secret")
+    (function,) = [
+        deployment.resources(stack)[logical_id]
+        for stack in STACKS
+        for logical_id, one in _resources(deployment, stack, "AWS::Lambda::Function")
+        if one["Handler"] == ROTATION
+    ]
+    client = deployment.cloud.client("lambda")
+
+    def fail() -> None:
+        client.update_function_configuration(FunctionName=function, Handler="nowhere.on_event")
+        with contextlib.suppress(ClientError):
+            deployment.cloud.client("secretsmanager").rotate_secret(SecretId=secret)
+
+    try:
+        told = _is_told(deployment, fail, "RotationFailed")
+    finally:
+        client.update_function_configuration(FunctionName=function, Handler=ROTATION)
+    return None if told else "a rotation failed, and nobody was told"
+
+
+def _is_told(deployment: Deployment, happens: Callable[[], None], word: str) -> bool:
+    """Return whether a queue behind the topic gets a message with the word soon after something happens."""
+    (topic,) = _of_type(deployment, "AWS::SNS::Topic")
+    sqs, sns = deployment.cloud.client("sqs"), deployment.cloud.client("sns")
+    queue = sqs.create_queue(QueueName=f"told-{uuid.uuid4()}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(_taken_from(topic, arn))})
+    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
+    try:
+        happens()
+        deadline = time.monotonic() + MESSAGE_PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            for message in sqs.receive_message(QueueUrl=queue).get("Messages", []):
+                if word in message["Body"]:
+                    return True
+            time.sleep(0.2)
+        return False
+    finally:
+        sns.unsubscribe(SubscriptionArn=subscription)
+        sqs.delete_queue(QueueUrl=queue)
+
+
+def _taken_from(topic: str, queue: str) -> dict[str, Any]:
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
 OBSERVATIONS: dict[str, Callable[[Deployment], str | None]] = {
     "rotation": _rotation,
     "logs": _logs,
     "flow log": _flow_log,
+    "alarm": _alarm,
+    "failed rotation": _failed_rotation,
 }
 """What is looked at after a deployment that succeeded; each returns why it is not content."""
 

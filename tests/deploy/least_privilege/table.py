@@ -16,7 +16,8 @@ INTRODUCTION = """# What each role may do, and what fails without it
 
 Written by `.venv/bin/python -m tests.deploy.least_privilege --write`, from the templates of the deployment
 `local` with a seed file. The other deployments have the same rights, on either engine but for the port;
-without a seed file nobody has `s3:GetObject`. Each right was taken out of its template, the stacks were
+without a seed file nobody has `s3:GetObject`. Where there is a backup plan, in production, one more role makes
+recovery points; no backup runs on the local cloud, so that its rights are read in tests/stacks only. Each right was taken out of its template, the stacks were
 deployed without it, and the last column is what was seen: the reason of the resource that failed, or what
 was missing afterwards.
 `tests/deploy/test_least_privilege.py` does it again, and fails when nothing notices that a right is gone, or
@@ -37,7 +38,7 @@ WHY = {
     "secretsmanager:GetRandomPassword": "a new password belongs to no secret yet: hence `*`",
     "secretsmanager:GetSecretValue": "logs in as the admin, who owns the schema",
     "secretsmanager:PutSecretValue": "takes the four steps of a rotation",
-    "sns:Publish": "tells whoever subscribed to the topic, for this account only",
+    "sns:Publish": "tells whoever subscribed to the topic of alarms",
     "xray:PutTraceSegments": "sends its traces, which belong to no resource: hence `*`",
 }
 """What an action is for, and with it the others of its statement that are not here."""
