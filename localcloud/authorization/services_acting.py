@@ -80,6 +80,11 @@ def _dead_letter_action(arn: str) -> tuple[str, str, str]:
     return service, {"sqs": "SendMessage", "sns": "Publish"}.get(service, "SendMessage"), arn
 
 
+def may_trace(cloud: Cloud, role_arn: str) -> bool:
+    """Return whether the segments of a function with this role reach X-Ray."""
+    return _may(cloud, role_arn, "xray:PutTraceSegments", "*").allowed
+
+
 def log_rights(cloud: Cloud, role_arn: str, region: str, group: str) -> Callable[[str], bool]:
     """Return whether a function's role lets its log into the group: asked for an action of logs, by name."""
 

@@ -29,6 +29,8 @@ class FunctionConfiguration:
     variables: tuple[tuple[str, str], ...]
     subnet_ids: tuple[str, ...]
     security_group_ids: tuple[str, ...]
+    is_traced: bool = False
+    """Whether each invocation is a trace for X-Ray."""
 
     @property
     def function_arn(self) -> str:
@@ -57,4 +59,5 @@ class FunctionConfiguration:
             variables=tuple(sorted((name, str(value)) for name, value in function.environment_vars.items())),
             subnet_ids=tuple(vpc.get("SubnetIds", ())),
             security_group_ids=tuple(vpc.get("SecurityGroupIds", ())),
+            is_traced=(function.tracing_config or {}).get("Mode") == "Active",
         )

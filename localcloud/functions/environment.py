@@ -114,8 +114,11 @@ class ExecutionEnvironment:
                 return message
             self._receive_more(until)
 
-    def send(self, request_id: str, event: Any, *, deadline: float) -> None:
-        """Hand over an invocation that has to end at `deadline`, in seconds since the epoch."""
+    def send(self, request_id: str, event: Any, *, deadline: float, trace: str | None = None) -> None:
+        """Hand over an invocation that has to end at `deadline`, in seconds since the epoch.
+
+        `trace` is what the function finds in _X_AMZN_TRACE_ID.
+        """
         self._marker = request_id
         self._unanswered.clear()
         self._output_complete.clear()
@@ -124,6 +127,7 @@ class ExecutionEnvironment:
             "function_arn": self.configuration.arn,
             "deadline_ms": int(deadline * 1000),
             "event": event,
+            "trace": trace,
         }
         self._control.settimeout(max(1.0, deadline - time.time()))
         try:

@@ -18,6 +18,7 @@ from localcloud.functions.environment import ExecutionEnvironment, Launch
 from localcloud.functions.live import LiveEnvironments
 from localcloud.functions.log_stream import LogStream
 from localcloud.functions.runtimes import Runtimes
+from localcloud.functions.tracing import Tracing
 from localcloud.functions.trust_store import TrustStore
 from localcloud.functions.variables import process_variables
 
@@ -67,6 +68,7 @@ class Launcher:
             layers=layers,
             scratch=environment.scratch,
             log_stream=log.name,
+            xray_daemon=Tracing.of(self._cloud).address if configuration.is_traced else None,
         )
         self.trust_store.refresh()
         environment.start(control, theirs, Launch(command, variables, task_root))

@@ -113,6 +113,7 @@ async function invoke(handler, message) {
 function called(handler, message) {
   return new Promise((resolve, reject) => {
     const callback = (error, result) => (error ? reject(error) : resolve(result));
+    if (message.trace) process.env._X_AMZN_TRACE_ID = message.trace;
     const returned = handler(message.event, context(message, callback), callback);
     if (returned && typeof returned.then === 'function') returned.then(resolve, reject);
     else if (handler.length < 3 && returned !== undefined) resolve(returned);

@@ -73,6 +73,8 @@ def main() -> None:
     while True:
         invocation = invocations.get()
         log_format.request_id = invocation["request_id"]
+        if invocation.get("trace"):
+            os.environ["_X_AMZN_TRACE_ID"] = invocation["trace"]
         _send(control, _answer(handler, invocation))
 
 

@@ -17,6 +17,7 @@ from localcloud.functions.concurrency import Concurrency, Throttled
 from localcloud.functions.configuration import FunctionConfiguration
 from localcloud.functions.environment import Ended, ExecutionEnvironment, TimedOut
 from localcloud.functions.launcher import Launcher
+from localcloud.functions.tracing import Trace, Tracing
 from localcloud.functions.warm_pool import WarmPool
 from localcloud.metrics.of_functions import FunctionMetrics
 
@@ -50,6 +51,7 @@ class Functions:
         self._pool = WarmPool()
         self._concurrency = Concurrency()
         self._metrics = FunctionMetrics(cloud)
+        self._cloud = cloud
         self._busy: set[ExecutionEnvironment] = set()
         self._lock = threading.Lock()
         self._preparing = ThreadPoolExecutor(max_workers=2, thread_name_prefix="lambda-prepare")
@@ -100,10 +102,15 @@ class Functions:
         environment = warm or self._launcher.start(configuration)
         with self._lock:
             self._busy.add(environment)
-        invocation = _Invocation(environment, cold=warm is None)
+        trace = Tracing.of(self._cloud).begin(configuration) if configuration.is_traced else None
+        invocation = _Invocation(environment, cold=warm is None, trace=trace)
+        outcome: Outcome | None = None
         try:
-            return invocation.run(event)
+            outcome = invocation.run(event)
+            return outcome
         finally:
+            if trace is not None:
+                Tracing.of(self._cloud).end(trace, configuration, failed=outcome is None or outcome.failed)
             with self._lock:
                 self._busy.discard(environment)
             if invocation.answered and environment.alive:
@@ -121,7 +128,7 @@ class Functions:
 class _Invocation:
     """One run of a handler, with the lines that Lambda writes around it."""
 
-    def __init__(self, environment: ExecutionEnvironment, *, cold: bool) -> None:
+    def __init__(self, environment: ExecutionEnvironment, *, cold: bool, trace: Trace | None = None) -> None:
         self.answered = False
         """Whether the process can serve another invocation."""
         self._environment = environment
@@ -129,6 +136,7 @@ class _Invocation:
         self._log = environment.log
         self._request_id = str(uuid.uuid4())
         self._cold = cold
+        self._trace = trace
         self._began = time.monotonic()
 
     def run(self, event: Any) -> Outcome:
@@ -148,7 +156,8 @@ class _Invocation:
             self._await_initialization()
             seconds = self._configuration.timeout_seconds
             self._began = time.monotonic()
-            self._environment.send(self._request_id, event, deadline=time.time() + seconds)
+            trace = self._trace.header if self._trace else None
+            self._environment.send(self._request_id, event, deadline=time.time() + seconds, trace=trace)
             answer = self._environment.receive(self._began + seconds)
         except InitializationFailed as failure:
             return self._failure(**failure.error)
@@ -205,6 +214,9 @@ class _Invocation:
         if self._cold:
             initialization = (self._began - self._environment.started_at) * 1000
             parts.append(f"Init Duration: {initialization:.2f} ms")
+        if self._trace:
+            parts.append(f"XRAY TraceId: {self._trace.trace_id}\tSegmentId: {self._trace.segment_id}")
+            parts.append("Sampled: true")
         return "\t".join(parts)
 
 

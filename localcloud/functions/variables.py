@@ -48,6 +48,7 @@ def process_variables(
     layers: tuple[Path, ...],
     scratch: Path,
     log_stream: str,
+    xray_daemon: str | None = None,
 ) -> dict[str, str]:
     """Return the whole environment of one process.
 
@@ -66,6 +67,7 @@ def process_variables(
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_EC2_METADATA_DISABLED": "true",
         **(_trust(trust_store) if trust_store else {}),
+        **(_tracing(xray_daemon) if xray_daemon else {}),
         **({"NODE_PATH": ":".join(libraries)} if libraries else {}),
     }
     return (
@@ -76,6 +78,16 @@ def process_variables(
 def _trust(store: Path) -> dict[str, str]:
     """Python's OpenSSL reads the one, Node.js the other."""
     return {"SSL_CERT_FILE": str(store), "NODE_EXTRA_CA_CERTS": str(store)}
+
+
+def _tracing(daemon: str) -> dict[str, str]:
+    host, _, port = daemon.rpartition(":")
+    return {
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "AWS_XRAY_DAEMON_ADDRESS": daemon,
+        "_AWS_XRAY_DAEMON_ADDRESS": host,
+        "_AWS_XRAY_DAEMON_PORT": port,
+    }
 
 
 def _reserved(

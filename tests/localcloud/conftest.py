@@ -32,7 +32,7 @@ class DeployedFunctions:
         self.runner = cloud.part(Functions, Functions)
         self.backend = lambda_backends[cloud.account][REGION]
         self.logs = logs_backends[cloud.account][REGION]
-        self.role_arn = role_with(cloud.account, allow("logs:*"))
+        self.role_arn = role_with(cloud.account, allow("logs:*"), allow("xray:*"))
 
     def python(self, source: str, **properties: Any) -> Any:
         """Create a Python function of one module, handler.py, with a function `handler`."""
