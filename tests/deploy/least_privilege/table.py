@@ -16,10 +16,10 @@ INTRODUCTION = """# What each role may do, and what fails without it
 
 Written by `.venv/bin/python -m tests.deploy.least_privilege --write`, from the templates of the deployment
 `local` with a seed file. The other deployments have the same rights, on either engine but for the port;
-without a seed file nobody has `s3:GetObject`. Where there is a backup plan, in production, one more role makes
-recovery points; no backup runs on the local cloud, so that its rights are read in tests/stacks only. Each right was taken out of its template, the stacks were
-deployed without it, and the last column is what was seen: the reason of the resource that failed, or what
-was missing afterwards.
+without a seed file nobody has `s3:GetObject`. In production one more role makes recovery points: no backup
+runs on the local cloud, so that its rights are looked at in tests/stacks only. Each right was taken out of its
+template, the stacks were deployed without it, and the last column is what was seen: the reason of the resource
+that failed, or what was missing afterwards.
 `tests/deploy/test_least_privilege.py` does it again, and fails when nothing notices that a right is gone, or
 when this page lacks one. How, and what it does not prove: [ADR 0054](adr/0054-every-right-is-tried.md).
 """
@@ -145,7 +145,9 @@ def _short(value: Any) -> str:
     if "Fn::Sub" in value:
         return str(value["Fn::Sub"]).replace("${AWS::AccountId}", "ACCOUNT")
     parts = [_short(part) for part in value["Fn::Join"][1]]
-    name = "".join(parts).rpartition("dbuser:")[2].rpartition("security-group/")[2].rpartition(":::")[2]
+    name = "".join(parts)
+    for before in ("dbuser:", "security-group/", "log-group:", ":::"):
+        name = name.rpartition(before)[2]
     return re.sub(r"[0-9a-f]{64}", "…", name)
 
 
