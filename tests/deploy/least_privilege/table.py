@@ -17,9 +17,9 @@ INTRODUCTION = """# What each role may do, and what fails without it
 Written by `.venv/bin/python -m tests.deploy.least_privilege --write`, from the templates of the deployment
 `local` with a seed file. The other deployments have the same rights, on either engine but for the port;
 without a seed file nobody has `s3:GetObject`. In production one more role makes recovery points: no backup
-runs on the local cloud, so that its rights are looked at in tests/stacks only. Each right was taken out of its
-template, the stacks were deployed without it, and the last column is what was seen: the reason of the resource
-that failed, or what was missing afterwards.
+runs on the local cloud, so that its rights are looked at in tests/stacks only. Each right was taken out of
+its template, the stacks were deployed without it, and the last column is what was seen: the reason of the
+resource that failed, or what was missing afterwards.
 `tests/deploy/test_least_privilege.py` does it again, and fails when nothing notices that a right is gone, or
 when this page lacks one. How, and what it does not prove: [ADR 0054](adr/0054-every-right-is-tried.md).
 """
