@@ -99,6 +99,27 @@ def test_a_caller_without_the_right_on_this_proxy_and_user_is_refused(stack, clu
         connect(stack, host, None, token(stack, host, "app", rights=rights), "app")
 
 
+def test_without_a_proxy_the_right_is_asked_for_on_the_cluster_itself(stack, cluster):
+    host = cluster.attributes["Endpoint.Address"]
+    resource = cluster.attributes["DBClusterResourceId"]
+
+    def log_in(*rights):
+        return connect(stack, host, None, token(stack, host, "app", rights=rights), "app")
+
+    exact = allow("rds-db:connect", f"{DATABASE_USERS}:{resource}/app")
+    assert query(log_in(exact), stack.dialect.current_user) == "app"
+    others = (
+        (),
+        CALLER_RIGHTS,
+        [allow("rds-db:connect", f"{DATABASE_USERS}:{resource}/another")],
+        [allow("rds-db:connect", f"{DATABASE_USERS}:cluster-ANOTHER/app")],
+        [exact, {**exact, "Effect": "Deny"}],
+    )
+    for rights in others:
+        with stack.dialect.refuses("token", "app"):
+            log_in(*rights)
+
+
 @pytest.mark.parametrize(
     "role",
     [
