@@ -13,6 +13,7 @@ from aws_cdk import cloudformation_include
 from app import wire
 from audit.findings import CONTROL
 from stacks.assets import PROJECT, LambdaAsset, Platform
+from stacks.settings import Deployment
 from stacks.validation import choose
 
 
@@ -36,10 +37,20 @@ def main(kind: str, engine: str, directory: str, without_packs: str = "") -> Non
         cloudformation_include.CfnInclude(stack, "Wrong", template_file=template)
     else:
         deployment = choose(kind, name="audit" if kind == "ephemeral" else None, engine=engine)
-        wire(app, deployment, LambdaAsset(Platform.named(deployment.functions.platform)))
+        wire(app, deployment, LambdaAsset(_platform(deployment)))
     if not without_packs:
         _add_packs(app)
     app.synth()
+
+
+def _platform(deployment: Deployment) -> Platform:
+    """Return whose binaries an asset would carry; for the local cloud, a machine that is nobody's own.
+
+    The audit says the same on every machine: the oldest Python that this project runs with stands for it.
+    """
+    if deployment.functions.platform == "lambda":
+        return Platform.of_lambda()
+    return Platform(python_version="3.11", architecture="x86_64")
 
 
 def _add_packs(app: cdk.App) -> None:

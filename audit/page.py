@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from audit.findings import CONTROL, Acknowledgement, Audit, Scan
+from audit.findings import CONTROL, Acknowledgement, Audit, Scan, Target
 from stacks.assets import PROJECT
 
 PAGE = PROJECT / "docs" / "audit.md"
@@ -41,7 +41,7 @@ def render(audits: Iterable[Audit]) -> str:
         [
             *_introduction(),
             *_counts(ours),
-            *_acknowledgements(ours),
+            *acknowledgements_of({audit.target: audit.acknowledgements for audit in ours}),
             *_peers(ours),
         ]
     )
@@ -83,33 +83,37 @@ def count(scan: Scan) -> str:
     return f"{scan.compliant} / {len(scan.left)} / {len(scan.acknowledged)}"
 
 
-def _acknowledgements(audits: Sequence[Audit]) -> list[str]:
+def acknowledgements_of(by_target: Mapping[Target, Collection[Acknowledgement]]) -> list[str]:
+    """Return the page's lines about acknowledgements: each reason once, with all that it stands for."""
+    resources: dict[tuple[str, str], set[str]] = defaultdict(set)
+    where: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for target, acknowledgements in by_target.items():
+        for reason, of_target, rules in grouped(acknowledgements):
+            resources[reason, rules].update(of_target)
+            where[reason, rules].add(str(target))
+    everywhere = {str(target) for target in by_target}
     lines = [
         "## Acknowledgements",
         "",
-        "Each stands in the code beside its resource, with this reason"
-        " ([stacks/acknowledgements.py](../stacks/acknowledgements.py)).",
+        f"{len({reason for reason, _rules in where})} reasons. Each stands in the code beside its resource"
+        " ([stacks/acknowledgements.py](../stacks/acknowledgements.py)), and holds for that resource alone.",
         "",
         "| reason | rules | resources | where |",
         "| --- | --- | --- | --- |",
     ]
-    where: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    for audit in audits:
-        for reason, resources, rules in grouped(audit.acknowledgements):
-            where[reason, rules, resources].add(str(audit.target))
-    everywhere = {str(audit.target) for audit in audits}
-    for (reason, rules, resources), targets in sorted(where.items()):
-        places = "everywhere" if targets == everywhere else ", ".join(sorted(targets))
-        lines.append(f"{row(reason, rules, resources)} {places} |")
+    for reason, rules in sorted(where):
+        places = where[reason, rules]
+        cells = (
+            reason,
+            rules,
+            ", ".join(sorted(resources[reason, rules])),
+            "everywhere" if places == everywhere else ", ".join(sorted(places)),
+        )
+        lines.append(f"| {' | '.join(map(_cell, cells))} |")
     return [*lines, ""]
 
 
-def row(reason: str, rules: str, resources: str) -> str:
-    """Return the beginning of a row of the acknowledgements, before where it holds."""
-    return f"| {_cell(reason)} | {_cell(rules)} | {_cell(resources)} |"
-
-
-def grouped(acknowledgements: Iterable[Acknowledgement]) -> list[tuple[str, str, str]]:
+def grouped(acknowledgements: Iterable[Acknowledgement]) -> list[tuple[str, list[str], str]]:
     """Return reason, resources and rules: a line for what shares its reason and its rules."""
     rules: dict[tuple[str, str], set[str]] = defaultdict(set)
     for a in acknowledgements:
@@ -117,7 +121,7 @@ def grouped(acknowledgements: Iterable[Acknowledgement]) -> list[tuple[str, str,
     resources: dict[tuple[str, str], set[str]] = defaultdict(set)
     for (reason, resource), of_resource in rules.items():
         resources[reason, ", ".join(sorted(of_resource))].add(resource)
-    return sorted((reason, ", ".join(sorted(found)), r) for (reason, r), found in resources.items())
+    return sorted((reason, sorted(found), r) for (reason, r), found in resources.items())
 
 
 def plain(resource: str) -> str:

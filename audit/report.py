@@ -78,6 +78,6 @@ def _acknowledgements(audits: Sequence[Audit]) -> Table:
     for column in ("reason", "resources", "rules"):
         table.add_column(column, overflow="fold")
     everything = {a for audit in audits for a in audit.acknowledgements}
-    for row in grouped(everything):
-        table.add_row(*map(Text, row))
+    for reason, resources, rules in grouped(everything):
+        table.add_row(*map(Text, (reason, ", ".join(resources), rules)))
     return table
