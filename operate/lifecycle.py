@@ -26,7 +26,7 @@ from operate.report import print_report
 from stacks import settings
 from stacks.settings import DEPLOYMENTS
 
-ASSEMBLIES = PROJECT / "build" / "assemblies" / "aws"
+ASSEMBLIES = PROJECT / "build" / "assemblies"
 LONGEST_HOURS = 24 * 90
 PATIENCE_SECONDS = 3600
 """Aurora takes about ten minutes to go, and what Lambda holds in a VPC up to forty."""
@@ -81,6 +81,7 @@ def destroy(console: Console, deployment: Deployment, *, unprotect: str = "", fo
             f"was destroyed. If it is meant, name it once more: UNPROTECT={deployment.title}"
         )
     session = session_of(console, deployment)
+    _wait_until_settled(console, session, deployment)
     if unprotect:
         _unprotect(session, deployment, chosen)
     code = _destroy_stacks(console, session, deployment, force=force or bool(os.environ.get("CI")))
@@ -184,10 +185,14 @@ def _begun(console: Console, deployment: Deployment) -> boto3.Session:
 
 def _synthesized(deployment: Deployment) -> Path:
     """Return a fresh cloud assembly of the deployment; raises CdkFailed."""
-    assembly = ASSEMBLIES / deployment.title
+    assembly = _assembly(deployment)
     log = local.LOGS / f"{deployment.title}-synth.log"
     cdk.finish(cdk.synthesize(deployment, assembly, output=log), log)
     return assembly
+
+
+def _assembly(deployment: Deployment) -> Path:
+    return ASSEMBLIES / (deployment.cloud if deployment.is_local else "aws") / deployment.title
 
 
 def _report(console: Console, session: boto3.Session, deployment: Deployment) -> None:
@@ -212,16 +217,17 @@ def _unprotect(session: boto3.Session, deployment: Deployment, chosen: settings.
     for name in _standing(session, deployment):
         cloudformation.update_termination_protection(StackName=name, EnableTerminationProtection=False)
     with suppress(rds.exceptions.DBClusterNotFoundFault):  # an interrupted destroy had come so far
-        rds.modify_db_cluster(
-            DBClusterIdentifier=chosen.cluster_name, DeletionProtection=False, ApplyImmediately=True
-        )
+        (cluster,) = rds.describe_db_clusters(DBClusterIdentifier=chosen.cluster_name)["DBClusters"]
+        if cluster.get("DeletionProtection") and cluster["Status"] != "deleting":
+            rds.modify_db_cluster(
+                DBClusterIdentifier=chosen.cluster_name, DeletionProtection=False, ApplyImmediately=True
+            )
 
 
 def _destroy_stacks(console: Console, session: boto3.Session, deployment: Deployment, *, force: bool) -> int:
     """Destroy what stands; a stack that failed over an interface that is free by now gets a second try."""
     code = 0
     for attempt in (1, 2):
-        _wait_until_settled(console, session, deployment)
         standing = _standing(session, deployment)
         if not standing:
             return 0
@@ -231,8 +237,15 @@ def _destroy_stacks(console: Console, session: boto3.Session, deployment: Deploy
             _free_interfaces(session, deployment)
             force = True  # the first try has asked
         confirmed = ["--force"] if force else []
-        code = cdk.attached(["destroy", "--all", *confirmed, *deployment.context_arguments])
+        code = cdk.attached(["destroy", "--all", *confirmed, *_app(deployment)])
+        _wait_until_settled(console, session, deployment)
     return code
+
+
+def _app(deployment: Deployment) -> list[str]:
+    """Return what names the stacks to the CLI: the assembly that was deployed from here, else the sources."""
+    assembly = _assembly(deployment)
+    return ["--app", str(assembly)] if assembly.exists() else deployment.context_arguments
 
 
 def _free_interfaces(session: boto3.Session, deployment: Deployment) -> None:
