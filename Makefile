@@ -13,6 +13,7 @@ EXPIRES_HOURS ?=
 ALLOW ?=
 UNPROTECT ?=
 DRY ?=
+JOBS ?=
 ENGINE ?=
 SHORT ?=
 COMPARE ?=
@@ -50,7 +51,7 @@ ROLES = --no-notices --app "$(RUN) app_deploy_roles.py" --output "$(ROLES_FOLDER
 SEED = $(if $(SEED_FILE),--seed-file "$(SEED_FILE)") $(if $(SEED_LINES),--seed-lines "$(SEED_LINES)")
 
 .PHONY: help setup local local-status local-destroy test check format synth diff guard deploy destroy leftovers list sweep drift smoke migrations \
-	audit cost lint-migrations lint-workflows synth-roles deploy-roles acid bench clean
+	audit pipeline cost lint-migrations lint-workflows synth-roles deploy-roles acid bench clean
 
 help:  ## list the verbs
 	@echo "usage: make VERB [VARIABLE=value ...]"
@@ -129,6 +130,9 @@ drift: setup  ## say what was changed past the templates      DEPLOYMENT=name [N
 
 smoke: setup  ## run the smoke test again                      DEPLOYMENT=name (local and local-mysql too)
 	@$(OPERATE) smoke $(WHICH)
+
+pipeline: setup  ## a pull request's pipeline, on the local cloud  [JOBS="check ephemeral"] [ENGINE=mysql]
+	@$(RUN) -m operate.pipeline $(JOBS) $(ON_ENGINE)
 
 cost: setup  ## estimate what a deployment costs            DEPLOYMENT=name [ENGINE=mysql] [COMPARE=production|folder]
 	@$(OPERATE) cost $(WHICH) $(if $(COMPARE),--compare "$(COMPARE)")
