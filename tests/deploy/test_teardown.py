@@ -1,0 +1,123 @@
+"""A deployment that failed half-way and a destroy that was killed leave what is to be kept, and nothing else.
+
+One engine is deployed for good and the other for a while, so that each fate is seen once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from operate.guard import REFUSED, deployed_templates, judge
+from stacks.settings import Deployment
+from stacks.validation import choose
+from tests.deploy.clients import ROOT, LocalCloud
+from tests.stacks.synthesized import synthesize
+
+PATIENCE_SECONDS = 120
+KINDS = {"postgresql": ("production", ""), "mysql": ("ephemeral", "pr-42")}
+KEPT = {"cluster snapshot": 1, "key": 2, "secret": 1, "backup vault": 1}
+"""What production keeps: the data, and what it takes to restore them."""
+
+
+@pytest.fixture(scope="module")
+def unreadable(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file that the loader refuses, so that the third of the four stacks fails."""
+    path = tmp_path_factory.mktemp("seed") / "lines.csv"
+    path.write_text("not,an,invoice\n1,2,3\n")
+    return path
+
+
+@pytest.mark.parametrize("engine", KINDS)
+def test_nothing_is_left_but_what_is_to_be_kept(engine: str, cloud: LocalCloud, unreadable: Path):
+    kind, name = KINDS[engine]
+    chosen = choose(kind, name=name or None, engine=engine, target="local")
+    which = ["--deployment", kind, "--engine", engine, "--local", "--cloud", cloud.name]
+    which += ["--name", name] if name else []
+    cloud.person.run([str(ROOT / "node_modules/.bin/cdk"), "bootstrap", "--app", "", "--no-notices",
+                      "aws://123456789012/us-east-1"], cwd=ROOT, env=cloud.env)  # fmt: skip
+
+    failed = operate(cloud, "deploy", *which, "--seed-file", str(unreadable))
+    assert failed.returncode != 0, failed.stdout
+    assert statuses(cloud, chosen) == ["CREATE_COMPLETE", "CREATE_COMPLETE", "ROLLBACK_COMPLETE"]
+    for change, resource_type, changed in (
+        (database_named_otherwise, "AWS::RDS::DBCluster", "DatabaseName"),
+        (network_elsewhere, "AWS::EC2::VPC", "CidrBlock"),
+        (on_the_other_engine, "AWS::RDS::DBCluster", "Engine"),
+    ):
+        assert (resource_type, changed) in refused(cloud, chosen, change(chosen)), changed
+
+    unprotect = ["--unprotect", kind] if chosen.termination_protection else []
+    kill_while_deleting(cloud, chosen, "destroy", *which, *unprotect)
+    done = operate(cloud, "destroy", *which, *unprotect)
+    assert done.returncode == 0, done.stdout
+    assert f"Of {chosen.name}: 0 left" in done.stdout
+    kept = Counter(re.findall(r"^  kept +(.+?)  +[\d.]+ USD", done.stdout, re.MULTILINE))
+    assert kept == (KEPT if chosen.retain_data else {}), done.stdout
+    assert set(cloud.left_over()) <= {f"secrets: {choose('production').secret_name}"}
+
+
+def operate(cloud: LocalCloud, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "operate", *arguments]
+    return cloud.person.run(command, cwd=ROOT, env=cloud.env, check=False)
+
+
+def kill_while_deleting(cloud: LocalCloud, chosen: Deployment, *arguments: str) -> None:
+    """Kill a destroy, and the CDK CLI below it, while the database's stack is being deleted."""
+    command = [sys.executable, "-m", "operate", *arguments]
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **cloud.env}, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    ) as process:  # fmt: skip
+        until = time.monotonic() + PATIENCE_SECONDS
+        while "DELETE_IN_PROGRESS" not in statuses(cloud, chosen):
+            assert time.monotonic() < until, statuses(cloud, chosen)
+            assert process.poll() is None, "it ended before it was killed"
+            time.sleep(0.05)
+        subprocess.run(["kill", f"-{signal.SIGKILL.value}", "--", f"-{process.pid}"], check=True)
+    assert statuses(cloud, chosen), "it was killed too late: nothing stands any more"
+
+
+def statuses(cloud: LocalCloud, chosen: Deployment) -> list[str]:
+    """Return the statuses of the deployment's stacks in the order of their creation."""
+    found = {
+        one["StackName"]: one["StackStatus"]
+        for one in cloud.items("cloudformation", "describe_stacks", "Stacks")
+    }
+    names = [chosen.stack_name(part) for part in ("network", "database", "schema", "observability")]
+    return [found[name] for name in names if name in found]
+
+
+def refused(cloud: LocalCloud, chosen: Deployment, wanted: Deployment) -> set[tuple[str, str]]:
+    """Return type and property of everything that the guard refuses to replace in what is deployed."""
+    names = {part.capitalize(): chosen.stack_name(part) for part in ("network", "database")}
+    deployed = deployed_templates(cast(Any, cloud), list(names.values()))  # it gives clients
+    assert set(deployed) == set(names.values())
+    templates = synthesize(wanted).templates
+    verdict = judge(deployed, {name: templates[construct_id] for construct_id, name in names.items()})
+    assert verdict.exit_code == REFUSED
+    return {(loss.resource.type, one.name) for loss, _ in verdict.refused for one in loss.differences}
+
+
+def database_named_otherwise(chosen: Deployment) -> Deployment:
+    return replace(chosen, database=replace(chosen.database, database_name="boutique"))
+
+
+def network_elsewhere(chosen: Deployment) -> Deployment:
+    return replace(chosen, network=replace(chosen.network, cidr="10.99.0.0/16"))
+
+
+def on_the_other_engine(chosen: Deployment) -> Deployment:
+    other = "mysql" if chosen.database.engine == "postgresql" else "postgresql"
+    kind = "ephemeral" if chosen.name.startswith("pr-") else chosen.name
+    return choose(kind, name=chosen.name if kind == "ephemeral" else None, engine=other, target="local")
