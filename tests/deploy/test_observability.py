@@ -171,6 +171,27 @@ def test_a_smoke_test_that_fails_is_an_alarm_that_is_told_with_what_to_do(watche
     assert watched.smoke()
 
 
+def test_a_trace_shows_the_work_in_the_database_and_nothing_of_its_content(watched):
+    began = datetime.now(UTC) - timedelta(seconds=5)
+    assert watched.smoke()
+    xray = watched.cloud.client("xray")
+
+    def traced():
+        ended = datetime.now(UTC) + timedelta(seconds=5)
+        found = xray.get_trace_summaries(StartTime=began, EndTime=ended)["TraceSummaries"]
+        ids = [one["Id"] for one in found]
+        traces = xray.batch_get_traces(TraceIds=ids)["Traces"] if ids else []
+        documents = [json.loads(one["Document"]) for trace in traces for one in trace["Segments"]]
+        names = {one["name"] for one in documents}
+        return documents if {"connect", "place_order", "order_commits_whole"} <= names else None
+
+    documents = eventually(traced)
+    assert documents
+    orders = [one for one in documents if one["name"] == "place_order"]
+    assert {key for one in orders for key in one["annotations"]} <= {"lines", "error"}
+    assert "SMOKE-TEST-A" not in json.dumps(documents)
+
+
 def test_a_failover_is_told_by_rds(watched):
     watched.cloud.client("rds").failover_db_cluster(DBClusterIdentifier=f"shop-{watched.name}")
     said = watched.told(lambda said: "failover" in said.get("Event Message", "").lower())
