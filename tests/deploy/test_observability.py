@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -115,6 +116,7 @@ def watched(cloud, engine):
     watched.subscribe()
     yield watched
     watched.app.destroy(assembly)
+    shutil.rmtree(ROOT / f"cdk.out.{assembly}")
     assert [one for one in cloud.left_over() if "alarms" in one or "topics" in one] == []
 
 
