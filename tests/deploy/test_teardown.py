@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -36,6 +38,13 @@ def unreadable(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("seed") / "lines.csv"
     path.write_text("not,an,invoice\n1,2,3\n")
     return path
+
+
+@pytest.fixture(autouse=True)
+def no_assembly_stays(cloud: LocalCloud) -> Iterator[None]:
+    """Remove what the verbs have synthesized for this cloud."""
+    yield
+    shutil.rmtree(ROOT / "build" / "assemblies" / cloud.name)
 
 
 @pytest.mark.parametrize("engine", KINDS)
