@@ -21,7 +21,7 @@ ENFORCED, NOT_ENFORCED = "everything enforced", "nothing enforced"
 
 
 def measure(console: Console, runs: int) -> list[Ratio]:
-    """Return the ratio of two clouds side by side: each deploys our three stacks, in turn.
+    """Return the ratio of two clouds side by side: each deploys our four stacks, in turn.
 
     A deployment is `cdk deploy --all` of a ready assembly onto a bootstrapped cloud, which is empty again
     before each run; destroying does not count.
@@ -44,7 +44,7 @@ def measure(console: Console, runs: int) -> list[Ratio]:
             for name, cloud in clouds.items()
         }
         samples = in_turn(max(runs, FEWEST_RUNS), things, console, after_each_round=start_over)
-    print_samples(console, "Warm deployment of three stacks", samples)
+    print_samples(console, "Warm deployment of four stacks", samples)
     name = "deploy, everything ÷ nothing enforced"
     return [Ratio(name, samples[ENFORCED].median, samples[NOT_ENFORCED].median, LIMIT)]
 

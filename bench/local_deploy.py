@@ -22,7 +22,7 @@ def measure(console: Console, runs: int) -> list[Ratio]:
     """Return the ratio of a whole local deployment to its parts, all timed in turn.
 
     The whole is everything that `make local` does when packages are installed and the asset is built: synth,
-    start and bootstrap of the cloud, three stacks, seed with the small sample, smoke test, report.
+    start and bootstrap of the cloud, four stacks, seed with the small sample, smoke test, report.
     """
     with ExitStack() as cleanup:
         directory = Path(cleanup.enter_context(tempfile.TemporaryDirectory()))
