@@ -86,7 +86,7 @@ local-status: setup  ## show the local deployments again          [ENGINE=mysql,
 local-destroy: setup  ## take them away, and report what is left   [ENGINE=mysql, that one alone]
 	@$(OPERATE) local down $(ON_ENGINE)
 
-test: setup  ## all tests; TESTS=tests/stacks for a part of them
+test: setup build/audit/.ready  ## all tests; TESTS=tests/stacks for a part of them
 	@$(RUN) -m pytest $(TESTS) -n auto --dist loadfile
 
 check: setup lint-migrations lint-workflows  ## format, lint, types and the fast tests

@@ -1,7 +1,10 @@
 """What AWS documents of the metrics that alarms and dashboard name: units, engines, dimensions.
 
-Copied on 2026-11-21 from the pages named, metric by metric, those that are used and their neighbours. The
-unit is CloudWatch's: "Megabytes" of an older edition of the first page stands for Bytes, as RDS sends them.
+Written down on 2026-11-21, metric by metric, those that are used and their neighbours, each with its page.
+Aurora's and the proxy's rows were read in stored editions of their pages, older than that day; those of
+Serverless v2, Database Insights and Lambda were not all read there again: compare a row with its page before
+something new relies on it. The unit is CloudWatch's: "Megabytes" of an older edition of the first page stands
+for Bytes, as RDS sends them.
 """
 
 from __future__ import annotations
