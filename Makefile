@@ -31,6 +31,7 @@ VERB ?= status
 BENCH ?=
 OPTIONS ?=
 TESTS ?= tests
+LONG ?=
 
 # ENGINE is postgresql or mysql; where it is not given, the settings of the deployment decide.
 
@@ -86,8 +87,8 @@ local-status: setup  ## show the local deployments again          [ENGINE=mysql,
 local-destroy: setup  ## take them away, and report what is left   [ENGINE=mysql, that one alone]
 	@$(OPERATE) local down $(ON_ENGINE)
 
-test: setup build/audit/.ready  ## all tests; TESTS=tests/stacks for a part of them
-	@$(RUN) -m pytest $(TESTS) -n auto --dist loadfile
+test: setup build/audit/.ready  ## the tests; all with LONG=1           [TESTS=tests/stacks] [LONG=1, four minutes more]
+	@$(RUN) -m pytest $(TESTS) -n auto --dist loadfile --no-loadscope-reorder $(if $(LONG),,-m "not long")
 
 check: setup lint-migrations lint-workflows  ## format, lint, types and the fast tests
 	@$(RUN) -m ruff format --check .

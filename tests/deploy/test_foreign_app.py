@@ -18,6 +18,7 @@ def app(foreign_app, engine):
     return foreign_app
 
 
+@pytest.mark.long
 def test_its_whole_life(app, cloud, engine):
     """Create, no-op, update in place, replacement, failed update, deletion; data survive all but the last."""
     said = app.deploy("first").stdout

@@ -11,7 +11,7 @@ from tests.deploy.least_privilege.noticing import what_notices
 from tests.deploy.least_privilege.rights import rights_of
 from tests.deploy.least_privilege.running import trial
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.deploy.least_privilege.running import trial
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

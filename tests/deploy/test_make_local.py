@@ -151,6 +151,7 @@ def _output_of(*command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_both_engines_live_side_by_side_until_each_is_taken_away(verbs: Verbs):
     for engine in ENGINES:
         up = verbs.run("local", "up", "--engine", engine)

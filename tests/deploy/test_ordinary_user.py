@@ -65,6 +65,7 @@ def own_python(become, home):
     return ours
 
 
+@pytest.mark.long
 def test_an_ordinary_user_deploys_and_destroys_a_database(ordinary_user, engine):
     cloud = LocalCloud.start(ordinary_user)
     try:

@@ -12,7 +12,7 @@ import pytest
 from operate.deployment import PROJECT
 from operate.local_cloud import LocalCloud
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.mark.parametrize("engine", ["postgresql", "mysql"])

@@ -47,6 +47,7 @@ def no_assembly_stays(cloud: LocalCloud) -> Iterator[None]:
     shutil.rmtree(ROOT / "build" / "assemblies" / cloud.name)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("engine", KINDS)
 def test_nothing_is_left_but_what_is_to_be_kept(engine: str, cloud: LocalCloud, unreadable: Path):
     kind, name = KINDS[engine]
