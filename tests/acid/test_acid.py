@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 
@@ -56,7 +57,17 @@ WRONG = {
 }
 
 
+@pytest.fixture
+def environment():
+    """A failover's cloud is named by the process's environment, which others share."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_everything_is_as_it_should_be_and_every_control_fails(engine):
     shown = show(engine, SHORT, lambda _line: None)
