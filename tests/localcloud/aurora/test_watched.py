@@ -38,18 +38,22 @@ def values(stack, metric, **dimensions):
 
 
 def test_connections_are_those_of_clients_by_cluster_role_and_instance(stack, cluster):
-    identifier = cluster.physical_id
-    before = values(stack, "DatabaseConnections", DBClusterIdentifier=identifier, Role="WRITER")[-1]
+    of_cluster = {"DBClusterIdentifier": cluster.physical_id}
+    of_writer = {"DBInstanceIdentifier": managed(stack, cluster).cluster.writer.name}
+
+    def connections(**dimensions):
+        return values(stack, "DatabaseConnections", **dimensions)[-1]
+
+    # a server counts a session until it has ended on its side, a moment after its client has left
+    assert eventually(lambda: connections(**of_cluster, Role="WRITER") == 0)
     held = [connect(stack, cluster.attributes["Endpoint.Address"]) for _ in range(3)]
-    assert (
-        values(stack, "DatabaseConnections", DBClusterIdentifier=identifier, Role="WRITER")[-1] == before + 3
-    )
-    assert values(stack, "DatabaseConnections", DBClusterIdentifier=identifier, Role="READER")[-1] == 0
-    writer = managed(stack, cluster).cluster.writer.name
-    assert values(stack, "DatabaseConnections", DBInstanceIdentifier=writer)[-1] == before + 3
-    assert {3.0, 0.0} <= set(values(stack, "DatabaseConnections", DBClusterIdentifier=identifier)[-2:])
+    assert connections(**of_cluster, Role="WRITER") == 3
+    assert eventually(lambda: connections(**of_cluster, Role="READER") == 0)
+    assert connections(**of_writer) == 3
+    assert set(values(stack, "DatabaseConnections", **of_cluster)[-2:]) == {3.0, 0.0}
     for connection in held:
         connection.close()
+    assert eventually(lambda: connections(**of_cluster, Role="WRITER") == 0)
 
 
 def test_the_lag_is_the_readers_in_milliseconds(stack, cluster):
