@@ -116,12 +116,6 @@ class Home:
         return self.read() is None and age < _UNBORN_SECONDS
 
 
-def homes() -> list[Home]:
-    """Return the homes of all clouds of this user, running or left behind."""
-    base = base_directory()
-    return [Home(path.name) for path in sorted(base.iterdir())] if base.is_dir() else []
-
-
 def base_directory() -> Path:
     """Return where this user's clouds live."""
     return Path(tempfile.gettempdir()) / f"localcloud-{os.getuid()}"

@@ -4,6 +4,8 @@ import time
 
 from moto.rds.models import rds_backends
 
+from localcloud.aurora.managed import AuroraService
+
 from .conftest import ACCOUNT, REGION
 from .dialects import answer
 
@@ -43,6 +45,18 @@ def create_instance(stack, cluster, logical_id="Writer", **properties):
     )
 
 
+def create_pair(stack):
+    """Create a cluster with a writer, and a reader that is next in the line."""
+    cluster = create_cluster(stack)
+    create_instance(stack, cluster, "Writer", PromotionTier=0)
+    create_instance(stack, cluster, "Reader", PromotionTier=1)
+    return cluster
+
+
+def managed(stack, cluster):
+    return AuroraService.of(stack.cloud).clusters[cluster.physical_id]
+
+
 def connect(stack, host, port=None, password=PASSWORD, user="shop_admin", **options):
     given = {"bundle": stack.cloud.ca_bundle, **options}
     return stack.dialect.connect(host, int(port or stack.dialect.port), user, password, **given)
@@ -52,7 +66,8 @@ def query(connection, statement):
     return answer(connection, statement)
 
 
-def eventually(condition, seconds=10):
+def eventually(condition, seconds=60):
+    """Whether the condition holds before patience ends, which is long: it costs only what fails."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():

@@ -8,22 +8,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.aurora.cluster import Cluster
-from localcloud.aurora.managed import AuroraService
 from localcloud.aurora.postgresql_programs import ProgramFailed
 
-from .shop import connect, create_cluster, create_instance, eventually, query, records
+from .shop import connect, create_cluster, create_instance, create_pair, eventually, managed, query, records
 
 
 @pytest.fixture
 def cluster(stack):
-    cluster = create_cluster(stack)
-    create_instance(stack, cluster, "Writer", PromotionTier=0)
-    create_instance(stack, cluster, "Reader", PromotionTier=1)
-    return cluster
-
-
-def managed(stack, cluster):
-    return AuroraService.of(stack.cloud).clusters[cluster.physical_id]
+    return create_pair(stack)
 
 
 def roles(cluster):
@@ -48,7 +40,7 @@ def served(stack, ask):
             answers.append(ask())
         return bool(answers)
 
-    assert eventually(answered, seconds=40)
+    assert eventually(answered)
     return answers[0]
 
 
@@ -75,7 +67,7 @@ class Writing(threading.Thread):
 
     def has_written(self, more):
         wanted = len(self.acknowledged) + more
-        return eventually(lambda: len(self.acknowledged) >= wanted, seconds=40)
+        return eventually(lambda: len(self.acknowledged) >= wanted)
 
 
 def test_asked_to_the_reader_is_the_writer_and_the_writer_a_reader(stack, cluster, api):
@@ -111,7 +103,7 @@ def test_under_load_nothing_acknowledged_is_lost(stack, cluster, api, kind):
         api.failover_db_cluster(DBClusterIdentifier=cluster.physical_id)
     else:
         former.server.kill()
-    assert eventually(lambda: managed(stack, cluster).cluster.writer is not former, seconds=40)
+    assert eventually(lambda: managed(stack, cluster).cluster.writer is not former)
     assert writing.has_written(50)
     writing.ended.set()
     writing.join(20)
@@ -124,7 +116,7 @@ def test_under_load_nothing_acknowledged_is_lost(stack, cluster, api, kind):
 def test_a_reader_that_dies_serves_again(stack, cluster):
     dead = managed(stack, cluster).cluster.readers[0]
     dead.server.kill()
-    assert eventually(lambda: dead.server.is_running, seconds=40)
+    assert eventually(lambda: dead.server.is_running)
     assert served(stack, lambda: at_reader(stack, cluster, stack.dialect.is_reader)) == 1
 
 
@@ -155,7 +147,7 @@ def test_what_could_not_be_put_back_is_tried_again(stack, cluster, monkeypatch, 
     tried = fails_once(monkeypatch, "_make_anew", error)
     dead = managed(stack, cluster).cluster.readers[0]
     dead.server.kill()
-    assert eventually(lambda: len(tried) > 1 and dead.server.is_running, seconds=40)
+    assert eventually(lambda: len(tried) > 1 and dead.server.is_running)
     assert served(stack, lambda: at_reader(stack, cluster, stack.dialect.is_reader)) == 1
 
 
@@ -165,7 +157,7 @@ def test_a_former_writer_that_cannot_come_back_at_once_is_a_reader_later(stack, 
     with pytest.raises(ClientError, match=r"InvalidDBClusterStateFault.*no room"):
         api.failover_db_cluster(DBClusterIdentifier=cluster.physical_id)
     assert not roles(cluster)[former.name]
-    assert eventually(lambda: former.server.is_running, seconds=40)
+    assert eventually(lambda: former.server.is_running)
     assert served(stack, lambda: at_reader(stack, cluster, stack.dialect.is_reader)) == 1
 
 
@@ -186,7 +178,7 @@ def test_a_writer_without_a_reader_starts_again(stack):
     at_writer(stack, alone, stack.dialect.create_table.format(table="kept", value=42))
     writer = managed(stack, alone).cluster.writer
     writer.server.kill()
-    assert eventually(lambda: writer.server.is_running, seconds=40)
+    assert eventually(lambda: writer.server.is_running)
     assert served(stack, lambda: at_writer(stack, alone, "SELECT n FROM kept")) == 42
 
 

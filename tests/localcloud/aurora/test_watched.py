@@ -14,19 +14,12 @@ from localcloud.metrics.samples import Metrics, SeriesName
 from localcloud.refusals import Refusals
 
 from .conftest import ACCOUNT, REGION
-from .shop import connect, create_cluster, create_instance, eventually, query
+from .shop import connect, create_cluster, create_instance, create_pair, eventually, managed, query
 
 
 @pytest.fixture
 def cluster(stack):
-    cluster = create_cluster(stack)
-    create_instance(stack, cluster, "Writer", PromotionTier=0)
-    create_instance(stack, cluster, "Reader", PromotionTier=1)
-    return cluster
-
-
-def managed(stack, cluster):
-    return AuroraService.of(stack.cloud).clusters[cluster.physical_id]
+    return create_pair(stack)
 
 
 def values(stack, metric, **dimensions):
@@ -122,7 +115,7 @@ def test_a_server_that_does_not_answer_has_no_datapoint(stack, cluster, monkeypa
     reader.server.kill()
     assert len(values(stack, "DatabaseConnections", DBInstanceIdentifier=reader.name)) == before
     monkeypatch.undo()
-    assert eventually(lambda: reader.server.is_running, seconds=40)
+    assert eventually(lambda: reader.server.is_running)
 
 
 @pytest.fixture
@@ -170,7 +163,7 @@ def test_a_writer_that_dies_is_told_as_a_failover_and_a_restart(stack, cluster, 
     def since_creation():
         return [one for one in told(topic) if "created" not in one[2]]
 
-    assert eventually(lambda: len(since_creation()) == 3, seconds=40)
+    assert eventually(lambda: len(since_creation()) == 3)
     assert [number for number, _, _ in since_creation()] == [
         "RDS-EVENT-0073",
         "RDS-EVENT-0071",
