@@ -12,12 +12,14 @@ from aurora.deadline import Deadline, LambdaContext
 from aurora.environment import DatabaseEnvironment
 from aurora.metrics import written
 from custom_resource import Request, RequestType, explained, respond
+from smoke_test.customers import Demand, order_for_a_while
 from smoke_test.report import Report, SmokeTestFailed
 from smoke_test.running import run_smoke_test
 
 PHYSICAL_ID = "smoke-test"
 CLEANUP_SECONDS = 10.0  # from the last check's end to the purge's
 RESERVE_SECONDS = 3.0  # for the answer
+LOAD_CLEANUP_SECONDS = 90.0  # from the last order's beginning to its end, and for the purge of all of them
 
 logger = Logger(service="smoke_test")
 
@@ -27,8 +29,11 @@ def on_event(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
     """Test, and answer CloudFormation with the report's data, or a bare invocation with the whole report.
 
     A check that fails is raised by name: CloudFormation rolls back, an invocation is a function error. Delete
-    does nothing: the test left nothing.
+    does nothing: the test left nothing. An invocation with a verb has customers order for a while, for a
+    rehearsal.
     """
+    if "verb" in event:
+        return _ordered(Demand.from_event(event), context)
     if "RequestType" not in event:
         return _tested(context).as_json()
     request = Request.from_event(event)
@@ -39,6 +44,19 @@ def on_event(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]
         "Digest"
     )  # over all that could change the answer; it is there to cause this event
     return respond(PHYSICAL_ID, _tested(context).as_resource_data())
+
+
+def _ordered(demand: Demand, context: LambdaContext) -> dict[str, Any]:
+    """Return what became of a load of orders; it writes no metrics, as its orders are no business."""
+    answer = order_for_a_while(
+        DatabaseEnvironment.from_environment(os.environ),
+        demand,
+        deadline=Deadline.of_lambda(context, reserve_seconds=RESERVE_SECONDS + LOAD_CLEANUP_SECONDS),
+        cleanup_deadline=Deadline.of_lambda(context, reserve_seconds=RESERVE_SECONDS),
+        began=lambda: logger.info("customers order", run=demand.run),
+    )
+    logger.info("load of orders", run=demand.run, report=answer)
+    return answer
 
 
 def _tested(context: LambdaContext) -> Report:

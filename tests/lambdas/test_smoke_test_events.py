@@ -2,7 +2,8 @@
 
 import pytest
 
-from custom_resource import CustomResourceFailed
+from custom_resource import CustomResourceFailed, MalformedEvent
+from smoke_test.customers import Demand
 from smoke_test.handler import on_event
 
 REQUEST = {
@@ -64,3 +65,23 @@ def test_a_malformed_event_is_refused_before_any_connection(change, said):
 def test_an_incomplete_environment_names_what_is_missing():
     with pytest.raises(CustomResourceFailed, match=r"EnvironmentIncomplete: .*DATABASE_NAME is not set"):
         on_event({}, Context())
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ({"seconds": 0}, "seconds is 0: expected a whole number, 1 to 600"),
+        ({"seconds": 601}, "seconds is 601"),
+        ({"seconds": True}, "seconds is True"),
+        ({"seconds": "60"}, "seconds is '60'"),
+        ({}, "seconds is None"),
+        ({"seconds": 5, "customers": 17}, "customers is 17: expected a whole number, 1 to 16"),
+        ({"seconds": 5, "warehouse_id": 1}, "'warehouse_id' is unknown: expected seconds, customers, run"),
+        ({"seconds": 5, "verb": "cancel"}, "verb is 'cancel': expected 'order'"),
+        ({"seconds": 5, "run": 7}, "run is 7: expected a text"),
+    ],
+)
+def test_an_event_that_is_no_order_is_refused_naming_what_is_wrong(event, said):
+    with pytest.raises(MalformedEvent) as refusal:
+        Demand.from_event({"verb": "order", **event})
+    assert said in str(refusal.value)
