@@ -18,8 +18,12 @@ def cluster_removal(deployment: Deployment) -> cdk.RemovalPolicy:
 
 
 def key_and_secret_removal(deployment: Deployment) -> cdk.RemovalPolicy:
-    """Return what becomes of key and secret: without them a final snapshot is lost, so they stay with it."""
-    return cdk.RemovalPolicy.RETAIN if deployment.retain_data else cdk.RemovalPolicy.DESTROY
+    """Return what becomes of key and secret: without them a final snapshot is lost, so they stay with it.
+
+    Not when the creation itself fails: they would hold nothing, and their names against the next attempt.
+    """
+    retained = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+    return retained if deployment.retain_data else cdk.RemovalPolicy.DESTROY
 
 
 def log_group(

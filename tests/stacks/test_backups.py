@@ -53,7 +53,7 @@ def test_the_vault_has_a_key_of_its_own_and_both_outlive_the_stack(retained):
     assert key_id != retained.key()[0]
     assert key["EnableKeyRotation"] is True
     for kept in (vault_id, key_id):
-        assert retained.resources[kept]["DeletionPolicy"] == "Retain"
+        assert retained.resources[kept]["DeletionPolicy"] == "RetainExceptOnCreate"
         assert retained.resources[kept]["UpdateReplacePolicy"] == "Retain"
 
 

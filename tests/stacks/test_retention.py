@@ -33,8 +33,14 @@ def test_nothing_stays_of_a_deployment_whose_data_are_not_retained(not_retained)
 
 def test_retained_data_leave_a_snapshot_with_the_key_and_the_secret_that_it_needs(retained):
     assert policies(retained, "AWS::RDS::DBCluster") == ("Snapshot", "Snapshot")
-    assert policies_of(retained, retained.key()[0]) == ("Retain", "Retain")
-    assert policies(retained, "AWS::SecretsManager::Secret") == ("Retain", "Retain")
+    for kept in (retained.key()[0], retained.the_one("AWS::SecretsManager::Secret")[0]):
+        assert policies_of(retained, kept) == ("RetainExceptOnCreate", "Retain")
+
+
+def test_what_is_retained_is_not_when_its_creation_fails(retained):
+    """It would hold nothing, and its name against the next attempt."""
+    policies = {resource.get("DeletionPolicy") for resource in retained.resources.values()}
+    assert policies == {None, "Delete", "Snapshot", "RetainExceptOnCreate"}
 
 
 def test_nothing_else_is_retained_that_could_block_a_deletion(retained):
