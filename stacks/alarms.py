@@ -150,10 +150,10 @@ def _of_orders(deployment: Deployment) -> Iterator[Alarm]:
 
 def _of_instances(deployment: Deployment) -> Iterator[Alarm]:
     settings = deployment.database
-    memory, connections = memory_bytes(settings), max_connections(settings)
-    roles = {"writer": "WRITER"} | ({"readers": "READER"} if settings.reader_count else {})
-    grow = "max_capacity_acu" if isinstance(settings.capacity, ServerlessV2) else "instance_class"
-    for who, role in roles.items():
+    readers = [("readers", "READER", settings.capacity_of_readers)] if settings.reader_count else []
+    for who, role, capacity in [("writer", "WRITER", settings.capacity), *readers]:
+        memory, connections = memory_bytes(capacity), max_connections(settings.engine, capacity)
+        grow = "max_capacity_acu" if isinstance(capacity, ServerlessV2) else "instance_class"
         yield Alarm(
             name=f"cpu-{who}",
             metric=of_role(deployment, "CPUUtilization", role, "Average"),
@@ -295,7 +295,7 @@ def _of_proxy(deployment: Deployment) -> Iterator[Alarm]:
         "about a hundred times as long as an order takes.",
         what_to_do="Look at proxy-pinning and connections-writer: sessions are held, or there are too few.",
     )
-    pinned = max_connections(deployment.database) // 10
+    pinned = max_connections(deployment.database.engine, deployment.database.capacity) // 10
     yield Alarm(
         name="proxy-pinning",
         metric=of_proxy(deployment, "DatabaseConnectionsCurrentlySessionPinned", "Sum"),

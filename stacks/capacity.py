@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from stacks.settings import DatabaseSettings, Instances, ServerlessV2
+from stacks.settings import Instances, ServerlessV2
 
 GIB = 1024**3
 ACU_BYTES = 2 * GIB
@@ -28,29 +28,29 @@ _LARGE_GIB = {"r": 16, "x": 32}
 _T_GIB = {"medium": 4, "large": 8}
 
 
-def memory_bytes(settings: DatabaseSettings) -> int:
+def memory_bytes(capacity: ServerlessV2 | Instances) -> int:
     """Return what one instance has, at its largest.
 
     FreeableMemory of a serverless instance counts against its maximum, too: what is free once it has grown.
     """
-    if isinstance(settings.capacity, ServerlessV2):
-        return int(settings.capacity.max_capacity_acu * ACU_BYTES)
-    return _class_gib(settings.capacity) * GIB
+    if isinstance(capacity, ServerlessV2):
+        return int(capacity.max_capacity_acu * ACU_BYTES)
+    return _class_gib(capacity) * GIB
 
 
-def max_connections(settings: DatabaseSettings) -> int:
+def max_connections(engine: str, capacity: ServerlessV2 | Instances) -> int:
     """Return how many connections an instance takes by default: our parameter groups do not set it.
 
     A capacity between two documented ones counts as the smaller; below the smallest, as that.
     """
-    if isinstance(settings.capacity, ServerlessV2):
-        documented = CONNECTIONS_BY_ACU[settings.engine]
-        most = max(acu for acu in documented if acu <= max(settings.capacity.max_capacity_acu, 1))
-        if settings.engine == "postgresql" and settings.capacity.min_capacity_acu <= 0.5:
+    if isinstance(capacity, ServerlessV2):
+        documented = CONNECTIONS_BY_ACU[engine]
+        most = max(acu for acu in documented if acu <= max(capacity.max_capacity_acu, 1))
+        if engine == "postgresql" and capacity.min_capacity_acu <= 0.5:
             return min(documented[most], POSTGRESQL_CONNECTIONS_FROM_HALF_AN_ACU)
         return documented[most]
-    memory = _class_gib(settings.capacity) * GIB
-    if settings.engine == "postgresql":
+    memory = _class_gib(capacity) * GIB
+    if engine == "postgresql":
         # LEAST({DBInstanceClassMemory/9531392},5000); the class's memory is a little less than its GiB, by
         # what the system takes: AuroraPostgreSQL.Managing.html#AuroraPostgreSQL.Managing.MaxConnections
         return min(memory // 9531392, 5000)

@@ -18,7 +18,7 @@ from stacks.engines import ENGINES
 from stacks.network import ISOLATED, NetworkStack, closed_security_group
 from stacks.retention import cluster_removal, log_group
 from stacks.service_roles import service_of_this_account
-from stacks.settings import DatabaseSettings, Deployment, ServerlessV2
+from stacks.settings import DatabaseSettings, Deployment, Instances, ServerlessV2
 
 
 def aurora_cluster(
@@ -35,16 +35,17 @@ def aurora_cluster(
     cluster_engine = engine.cluster_engine(settings.engine_version)
     family = engine.family(settings.engine_version)
     limits = settings.capacity if isinstance(settings.capacity, ServerlessV2) else None
+    instance_parameters = rds.ParameterGroup(
+        scope,
+        f"InstanceParameters{family}",
+        engine=cluster_engine,
+        description=f"Instances of shop-{deployment.name}",
+        parameters=_instance_parameters(settings),
+    )
     writer, *readers = _instances(
         settings,
         zones=network.zones,
-        parameters=rds.ParameterGroup(
-            scope,
-            f"InstanceParameters{family}",
-            engine=cluster_engine,
-            description=f"Instances of shop-{deployment.name}",
-            parameters=engine.instance_parameters,
-        ),
+        parameters=instance_parameters,
         insights=_insights(settings, key),
     )
     cluster = rds.DatabaseCluster(
@@ -90,6 +91,7 @@ def aurora_cluster(
         deletion_protection=settings.deletion_protection,
         removal_policy=cluster_removal(deployment),
     )
+    _take_along_in_an_upgrade(cluster, instance_parameters)
     for kind in engine.log_exports:
         group = log_group(
             scope,
@@ -101,6 +103,17 @@ def aurora_cluster(
         make_log_before(cluster, group)
     _acknowledge(cluster, settings)
     return cluster
+
+
+def _take_along_in_an_upgrade(cluster: rds.DatabaseCluster, group: rds.ParameterGroup) -> None:
+    """Have a major upgrade move the instances to `group`: RDS refuses it while theirs is of the old family.
+
+    Only the cluster's own change can say that, and the CDK does not: https://github.com/aws/aws-cdk/issues/26072.
+    CloudFormation passes it on when both it and the version change (AWS::RDS::DBCluster's Translator.java in
+    https://github.com/aws-cloudformation/aws-cloudformation-resource-providers-rds), and never else.
+    """
+    resource = cast(rds.CfnDBCluster, cluster.node.default_child)
+    resource.db_instance_parameter_group_name = group.bind_to_instance().parameter_group_name
 
 
 def make_log_before(writer: Construct, group: logs.LogGroup) -> None:
@@ -193,6 +206,12 @@ _INSIGHTS = {
 """Each mode of Database Insights with the only retention that AWS still has for it."""
 
 
+def _instance_parameters(settings: DatabaseSettings) -> dict[str, str]:
+    """Return the instances' parameters; one of the settings' own is not undone by them, which would win."""
+    own = ENGINES[settings.engine].instance_parameters(settings.engine_version)
+    return {name: settings.parameters.get(name, value) for name, value in own.items()}
+
+
 def _instances(
     settings: DatabaseSettings,
     *,
@@ -204,6 +223,7 @@ def _instances(
     return [
         _instance(
             settings,
+            settings.capacity_of_readers if number else settings.capacity,
             "Writer" if number == 0 else f"Reader{number}",
             zone=zones[number % len(zones)],
             parameters=parameters,
@@ -216,6 +236,7 @@ def _instances(
 
 def _instance(
     settings: DatabaseSettings,
+    capacity: ServerlessV2 | Instances,
     construct_id: str,
     *,
     zone: str,
@@ -223,7 +244,7 @@ def _instance(
     promotion_tier: int,
     insights: Mapping[str, Any],
 ) -> rds.IClusterInstance:
-    if isinstance(settings.capacity, ServerlessV2):
+    if isinstance(capacity, ServerlessV2):
         return rds.ClusterInstance.serverless_v2(
             construct_id,
             scale_with_writer=promotion_tier == 1,  # a reader as large as the writer can take its place
@@ -235,7 +256,7 @@ def _instance(
         )
     return rds.ClusterInstance.provisioned(
         construct_id,
-        instance_type=ec2.InstanceType(settings.capacity.instance_class),
+        instance_type=ec2.InstanceType(capacity.instance_class),
         promotion_tier=promotion_tier,
         availability_zone=zone,
         parameter_group=parameters,

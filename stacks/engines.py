@@ -32,18 +32,19 @@ class Engine:
     reserved_user_prefixes: tuple[str, ...]
     reserved_databases: frozenset[str]
     log_exports: tuple[str, ...]
-    instance_parameters: Mapping[str, str]
+    _instance_parameters: Mapping[str, str]
     _cluster_parameters: Mapping[str, str]
     _cluster_engine: Callable[[str, str], rds.IClusterEngine] = field(repr=False)
     _cluster_parameters_of_majors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """What only some major versions know, or need to be told."""
+    """What only some major versions know, or need to be told, or told otherwise."""
+    _instance_parameters_of_majors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     default_backtrack_hours: int = 0
     longest_backtrack_hours: int = 0
     """0: Aurora cannot rewind a cluster of this engine."""
     safe_values: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """What no deployment may set otherwise: without it passwords and data would travel in plaintext."""
-    audited_values: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """What may not be set otherwise where data are retained: their trail, and what must stay out of logs."""
+    _audited_values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    _audited_values_of_majors: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     activity_stream_modes: tuple[str, ...] = ()
     """How the engine can send an activity stream from the isolated subnets."""
 
@@ -56,6 +57,20 @@ class Engine:
         return {
             **self._cluster_parameters,
             **self._cluster_parameters_of_majors.get(self.major_versions[version], {}),
+        }
+
+    def instance_parameters(self, version: str) -> dict[str, str]:
+        """Return the parameters that each instance has for itself; they win over the cluster's."""
+        return {
+            **self._instance_parameters,
+            **self._instance_parameters_of_majors.get(self.major_versions[version], {}),
+        }
+
+    def audited_values(self, version: str) -> dict[str, frozenset[str]]:
+        """Return what may not be set otherwise where data are retained: their trail, and logs' silence."""
+        return {
+            **self._audited_values,
+            **self._audited_values_of_majors.get(self.major_versions[version], {}),
         }
 
     def family(self, version: str) -> str:
@@ -88,7 +103,17 @@ _OF_AURORA = frozenset({"admin", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "r
 ENGINES: Mapping[str, Engine] = {
     "postgresql": Engine(
         name="postgresql",
-        major_versions={"16.11": "16", "16.13": "16", "17.7": "17", "17.9": "17"},
+        # Of 18 the first that is generally available is 18.3 (the CDK's VER_18_3); 18.1 was a preview:
+        # https://aws.amazon.com/about-aws/whats-new/2025/12/amazon-aurora-postgresql-18-1-rds-database-preview/
+        major_versions={
+            "16.11": "16",
+            "16.13": "16",
+            "17.7": "17",
+            "17.9": "17",
+            "18.3": "18",
+            "18.4": "18",
+            "18.6": "18",
+        },
         default_version="16.13",
         default_port=15432,
         well_known_port=5432,
@@ -110,12 +135,26 @@ ENGINES: Mapping[str, Engine] = {
             "log_connections": "1",  # who came, or was refused; through the proxy there are few
             "log_disconnections": "1",
         },
+        _cluster_parameters_of_majors={
+            # A list of stages since 18 (https://www.postgresql.org/docs/18/runtime-config-logging.html).
+            # PostgreSQL still takes the former 1; Aurora's family does not, as whoever upgraded reports.
+            "18": {"log_connections": "all"},
+        },
+        _instance_parameters_of_majors={
+            # In the cluster's group as well, where AWS says that it belongs:
+            # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Appendix.PostgreSQL.CommonDBATasks.pgaudit.basic-setup.html
+            # Who asked DescribeEngineDefaultParameters of aurora-postgresql18 reports that it has moved to
+            # the instances there, and that the cluster's has no effect. Both groups take it; without it there
+            # would be no audit, and no error either (docs/adr/0113).
+            "18": {"shared_preload_libraries": "pg_stat_statements,pgaudit"},
+        },
         safe_values={
             "rds.force_ssl": frozenset({"1"}),
             "password_encryption": frozenset({"scram-sha-256"}),
             "ssl_min_protocol_version": frozenset({"TLSv1.2", "TLSv1.3"}),
         },
-        audited_values={
+        _audited_values_of_majors={"18": {"log_connections": frozenset({"all"})}},
+        _audited_values={
             "log_connections": frozenset({"1"}),
             "log_disconnections": frozenset({"1"}),
             "log_statement": frozenset({"none", "ddl"}),  # the others log the customers' values
@@ -124,7 +163,7 @@ ENGINES: Mapping[str, Engine] = {
             "shared_preload_libraries": frozenset({"pg_stat_statements,pgaudit"}),
         },
         activity_stream_modes=("async", "sync"),
-        instance_parameters={
+        _instance_parameters={
             "log_lock_waits": "1",
             "log_min_duration_statement": "1000",  # ms: what takes longer than this is worth a line
             "idle_in_transaction_session_timeout": "60000",  # ms: a forgotten transaction holds locks
@@ -171,7 +210,7 @@ ENGINES: Mapping[str, Engine] = {
             "require_secure_transport": frozenset({"ON", "1"}),
             "tls_version": frozenset({"TLSv1.2", "TLSv1.3", "TLSv1.2,TLSv1.3"}),
         },
-        audited_values={
+        _audited_values={
             "general_log": frozenset({"0"}),  # it has every statement, with the customers' values
             "server_audit_logging": frozenset({"1"}),
             "server_audit_events": frozenset({"CONNECT,QUERY_DCL,QUERY_DDL"}),
@@ -179,7 +218,7 @@ ENGINES: Mapping[str, Engine] = {
         },
         # None: Aurora MySQL itself calls KMS for its stream, from subnets that lead there nowhere.
         # https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/DBActivityStreams.Prereqs.html
-        instance_parameters={
+        _instance_parameters={
             "slow_query_log": "1",
             "long_query_time": "1",  # s: what takes longer than this is worth a line
             "log_output": "FILE",  # a table is what RDS would have it, and cannot be exported

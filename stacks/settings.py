@@ -67,6 +67,8 @@ class DatabaseSettings:
     database_name: str = "shop"
     master_user: str = "shop_admin"
     reader_count: int = 1
+    reader_capacity: Instances | None = None
+    """A class of the readers' own, where it is not the writer's: the first step to another class for all."""
     proxy: bool = True
     """An RDS Proxy with its default and its read-only endpoint; without it, functions use the cluster's."""
     idle_client_timeout_seconds: int = 1800
@@ -92,6 +94,11 @@ class DatabaseSettings:
     executed that is not recorded, and each waits for that."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Cluster parameters beside those of stacks/engines.py, or in their place."""
+
+    @property
+    def capacity_of_readers(self) -> ServerlessV2 | Instances:
+        """What each reader has."""
+        return self.reader_capacity or self.capacity
 
 
 @dataclass(frozen=True)

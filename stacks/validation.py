@@ -321,6 +321,7 @@ def _of_database(database: DatabaseSettings) -> Iterator[str]:
         yield from _of_serverless(database.capacity, proxy=database.proxy)
     else:
         yield from _of_instances(database.capacity)
+    yield from _of_reader_capacity(database)
     if not 0 <= database.reader_count <= 15:
         yield f"reader_count={database.reader_count} is outside 0 to 15, Aurora's limit; choose one or two"
     if database.proxy and database.reader_count == 0:
@@ -398,6 +399,24 @@ def _of_serverless(capacity: ServerlessV2, *, proxy: bool) -> Iterator[str]:
         yield (
             "min_capacity_acu=0 with proxy=True: RDS Proxy keeps the cluster awake; "
             "set proxy=False or min_capacity_acu>=0.5"
+        )
+
+
+def _of_reader_capacity(database: DatabaseSettings) -> Iterator[str]:
+    own = database.reader_capacity
+    if own is None:
+        return
+    if not isinstance(own, Instances):
+        yield (
+            f"reader_capacity={own!r} is not of a fixed class: capacity units are the whole cluster's; set "
+            "reader_capacity=Instances(...) or None"
+        )
+        return
+    yield from (f"reader_capacity: {problem}" for problem in _of_instances(own))
+    if database.reader_count == 0:
+        yield (
+            f"reader_capacity={own.instance_class} with reader_count=0: no reader has it; "
+            "set reader_count>=1 or reader_capacity=None"
         )
 
 
@@ -582,9 +601,11 @@ def _of_trail(deployment: Deployment) -> Iterator[str]:
             "proxy's log; set it False"
         )
     engine = ENGINES.get(database.engine)
-    if engine:
+    if engine and database.engine_version in engine.major_versions:
         yield from _of_values(
-            database, engine.audited_values, "with retain_data=True the trail would have a hole or a secret"
+            database,
+            engine.audited_values(database.engine_version),
+            "with retain_data=True the trail would have a hole or a secret",
         )
 
 

@@ -11,7 +11,6 @@ from tests.stacks.synthesized import as_list, referred, synthesize
 
 TLS_REQUIRED = {"postgresql": ("rds.force_ssl", "1"), "mysql": ("require_secure_transport", "ON")}
 LOG_EXPORTS = {"postgresql": ["postgresql"], "mysql": ["audit", "error", "slowquery"]}
-NEWER = {"postgresql": "17.9", "mysql": "8.4.mysql_aurora.8.4.7"}
 
 
 def cluster_of(synthesized):
@@ -107,15 +106,6 @@ def test_cluster_and_instances_use_our_parameter_groups(synthesized):
     assert referred(cluster_of(synthesized)["DBClusterParameterGroupName"]) == {cluster_group}
     for instance in synthesized.of_type("AWS::RDS::DBInstance").values():
         assert referred(instance["DBParameterGroupName"]) == {instance_group}
-
-
-def test_a_new_major_version_gets_new_parameter_groups(engine):
-    """A group cannot change its family in place, so the family is part of its logical id."""
-    dev = chosen("dev", engine)
-    newer = replace(dev, database=replace(dev.database, engine_version=NEWER[engine]))
-    for resource_type in ("AWS::RDS::DBClusterParameterGroup", "AWS::RDS::DBParameterGroup"):
-        ids = {synthesize(deployment).the_one(resource_type)[0] for deployment in (dev, newer)}
-        assert len(ids) == 2
 
 
 def test_users_prove_themselves_to_cluster_and_proxy_by_iam_without_any_password(synthesized):

@@ -19,6 +19,7 @@ VERSIONS = [(engine.name, version) for engine in ENGINES.values() for version in
 FAMILIES = {
     "16": "aurora-postgresql16",
     "17": "aurora-postgresql17",
+    "18": "aurora-postgresql18",
     "8.0": "aurora-mysql8.0",
     "8.4": "aurora-mysql8.4",
 }
@@ -105,13 +106,14 @@ def test_mysql_keeps_no_binary_log_with_which_it_could_not_be_rewound():
 
 def test_mysql_can_tell_who_holds_a_table_that_a_migration_waits_for():
     """The migrator reads performance_schema.metadata_locks, which is empty on Aurora unless asked for."""
-    assert ENGINES["mysql"].instance_parameters["performance_schema"] == "1"
+    for version in ENGINES["mysql"].major_versions:
+        assert ENGINES["mysql"].instance_parameters(version)["performance_schema"] == "1"
 
 
-@pytest.mark.parametrize("name", ENGINES)
-def test_statements_that_take_longer_than_a_second_are_logged(name):
+@pytest.mark.parametrize(("name", "version"), VERSIONS)
+def test_statements_that_take_longer_than_a_second_are_logged(name, version):
     said = {
         "postgresql": {"log_min_duration_statement": "1000"},
         "mysql": {"slow_query_log": "1", "long_query_time": "1", "log_output": "FILE"},
     }
-    assert said[name].items() <= ENGINES[name].instance_parameters.items()
+    assert said[name].items() <= ENGINES[name].instance_parameters(version).items()

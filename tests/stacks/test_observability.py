@@ -14,7 +14,7 @@ from stacks.alarms import Alarm, alarms
 from stacks.capacity import class_gib, max_connections, memory_bytes
 from stacks.dashboard import WIDTH, Watched, dashboard_body
 from stacks.engines import ENGINES
-from stacks.settings import DEPLOYMENTS, DatabaseSettings, Instances, ObservabilitySettings, ServerlessV2
+from stacks.settings import DEPLOYMENTS, Instances, ObservabilitySettings, ServerlessV2
 from stacks.validation import validate
 from tests.stacks.conftest import EVERYWHERE, chosen, of_kind
 from tests.stacks.documented_metrics import EVENT_CATEGORIES, METRICS
@@ -125,7 +125,7 @@ def state(row: Alarm, values: list[float | None]) -> str:
 def test_an_alarm_fires_when_it_should_and_not_in_ordinary_life(kind, engine, row):
     healthy, ill = HEALTHY_AND_ILL[kind_of(row)]
     if row.name in SIZED:
-        memory = memory_bytes(chosen(kind, engine).database)
+        memory = memory_bytes(chosen(kind, engine).database.capacity)
         healthy, ill = memory * 0.4, memory * 0.02
     assert state(row, [healthy] * row.periods) == "OK"
     assert state(row, [ill] * row.periods) == "ALARM"
@@ -199,7 +199,7 @@ def test_without_a_proxy_or_a_reader_nothing_watches_them():
     ],
 )
 def test_an_instance_takes_as_many_connections_as_documented(engine, capacity, expected):
-    assert max_connections(DatabaseSettings(capacity, engine=engine)) == expected
+    assert max_connections(engine, capacity) == expected
 
 
 def test_thresholds_follow_from_the_size():

@@ -65,6 +65,22 @@ BAD = {
     "smallest over largest": (database(capacity=ServerlessV2(8, 4)), "min_capacity_acu=8 exceeds"),
     "class with db.": (database(capacity=Instances("db.r8g.large")), "instance_class='db.r8g.large'"),
     "no class": (database(capacity=Instances("")), "instance_class=''"),
+    "readers of no class": (
+        database(reader_capacity=Instances("large")),
+        "reader_capacity: instance_class='l",
+    ),
+    "readers with units of their own": (
+        database(reader_capacity=ServerlessV2(1, 2)),
+        "is not of a fixed class: capacity units are the whole cluster's",
+    ),
+    "a class for no readers": (
+        database(reader_count=0, proxy=False, reader_capacity=Instances("r8g.large")),
+        "reader_capacity=r8g.large with reader_count=0",
+    ),
+    "production on 18 that keeps 17's log": (
+        production(engine_version="18.4", parameters={"log_connections": "1"}),
+        "log_connections='1'",
+    ),
     "read-only endpoint, no reader": (database(reader_count=0), "reader_count=0 with proxy=True"),
     "readers below zero": (database(reader_count=-1), "reader_count=-1"),
     "too many readers": (database(reader_count=16), "reader_count=16"),
