@@ -1,4 +1,4 @@
-"""Refuses a change that would replace or delete what holds data, unless it is named."""
+"""Refuses what would replace or delete what holds data, or upgrade it past return, unless it is named."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from operate.assembly import templates
 from operate.deployment import Deployment
 from operate.template_changes import Loss, Resource, Template, losses
+from operate.upgrades import Upgrade, upgrades
 
 if TYPE_CHECKING:
     import boto3
@@ -56,15 +57,26 @@ def check(
     *,
     allow: Collection[str] = (),
 ) -> int:
-    """Print what the assembly would take away of what is deployed; returns SAFE or REFUSED.
+    """Print what the assembly would take away of what is deployed, or upgrade; returns SAFE or REFUSED.
 
-    `allow` holds logical ids. Nothing is written, in the account or here.
+    `allow` holds logical ids, and major upgrades as `logical id:version`. Nothing is written, in the account
+    or here.
     """
     deployed = deployed_templates(session, deployment.stack_names)
     if not deployed:
         console.print(f"{deployment.title} is not deployed yet: there is nothing to lose")
         return SAFE
-    verdict = judge(deployed, templates(assembly), allow=allow)
+    wanted = templates(assembly)
+    codes = (
+        _print_losses(console, judge(deployed, wanted, allow=allow)),
+        _print_upgrades(console, upgrades(session, deployed, wanted), allow),
+    )
+    if codes == (SAFE, SAFE):
+        console.print(f"Safe: nothing that holds state is replaced or deleted in {', '.join(deployed)}")
+    return max(codes)
+
+
+def _print_losses(console: Console, verdict: Verdict) -> int:
     for loss, holds in verdict.allowed:
         console.print(f"Allowed by name: {_sentence(loss, holds)}", soft_wrap=True, markup=False)
     for loss, holds in verdict.refused:
@@ -76,9 +88,15 @@ def check(
             f"ALLOW={names}",
             soft_wrap=True,
         )
-    else:
-        console.print(f"Safe: nothing that holds state is replaced or deleted in {', '.join(deployed)}")
     return verdict.exit_code
+
+
+def _print_upgrades(console: Console, found: Sequence[Upgrade], allow: Collection[str]) -> int:
+    for one in found:
+        refused = one.is_refused(allow)
+        said = f"{'Refused' if refused else 'Upgrade'}: {one.sentence(allow)}"
+        console.print(said, style="red" if refused else None, soft_wrap=True, markup=False)
+    return REFUSED if any(one.is_refused(allow) for one in found) else SAFE
 
 
 def judge(

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import boto3
 import pytest
+from botocore.stub import Stubber
+from rich.console import Console
 
+from operate import guard
+from operate.deployment import Deployment as OperatedDeployment
 from operate.guard import REFUSED, SAFE, judge
 from operate.template_changes import losses
+from operate.upgrades import Upgrade, upgrades
 from stacks.engines import ENGINES
 from stacks.settings import Deployment, Instances, ServerlessV2
 from stacks.validation import choose
@@ -194,3 +204,130 @@ def test_it_says_what_becomes_of_the_old_one():
         found = judge(deployed(kind, "mysql"), after).refused
         (loss,) = [loss for loss, _ in found if loss.resource.type == CLUSTER]
         assert expected in loss.what_becomes_of_it()
+
+
+# --- versions
+
+VERSIONS = {"postgresql": ("16.13", "16.11", "18.4"), "mysql": (
+    "8.0.mysql_aurora.3.12.0", "8.0.mysql_aurora.3.10.6", "8.4.mysql_aurora.8.4.8"
+)}  # fmt: skip
+"""Of each engine: the one that runs, an older one, one of a later major version."""
+MINOR = {"postgresql": "16.14", "mysql": "8.0.mysql_aurora.3.13.0"}
+
+
+def on(kind: str, engine: str, version: str) -> Deployment:
+    deployment = settings(kind, engine)
+    return replace(deployment, database=replace(deployment.database, engine_version=version))
+
+
+def asked(
+    kind: str, engine: str, wanted: str, *, running: str = "", targets: dict[str, bool] | None = None
+) -> Upgrade:
+    """Return what becomes of a deployment in the default version whose settings want another one.
+
+    The answers of RDS are its own in their form: what the guard asks, and how it reads them, is checked.
+    """
+    running = running or ENGINES[engine].default_version
+    before = deployed(kind, engine)
+    after = copy.deepcopy(before)
+    cluster(after)["Properties"]["EngineVersion"] = wanted
+    rds = boto3.client("rds", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    engine_name = f"aurora-{engine}"
+    with Stubber(rds) as stub:
+        stub.add_response(
+            "describe_db_clusters",
+            {"DBClusters": [{"EngineVersion": running}]},
+            {"DBClusterIdentifier": cluster(before)["Properties"]["DBClusterIdentifier"]},
+        )
+        stub.add_response(
+            "describe_db_engine_versions",
+            {"DBEngineVersions": [{"ValidUpgradeTarget": [
+                {"Engine": engine_name, "EngineVersion": version, "IsMajorVersionUpgrade": is_major}
+                for version, is_major in (targets or {}).items()
+            ]}]},
+            {"Engine": engine_name, "EngineVersion": running, "IncludeAll": True},
+        )  # fmt: skip
+        session = SimpleNamespace(client=lambda service: {"rds": rds}[service])
+        (found,) = upgrades(cast(Any, session), before, after)
+        stub.assert_no_pending_responses()
+    return found
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_minor_upgrade_that_aurora_makes_is_let_through_and_told(engine):
+    found = asked("production", engine, MINOR[engine], targets={MINOR[engine]: False})
+    assert not found.is_refused(())
+    assert "each instance restarts" in found.sentence(())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_older_version_is_refused_with_the_way_back(engine):
+    running, older, newer = VERSIONS[engine]
+    found = asked("ephemeral", engine, older, targets={newer: True})
+    assert found.is_refused((found.name,)), "nothing that is named makes Aurora go back"
+    assert f"from {running} to {older}: Aurora never goes back" in found.sentence(())
+    assert "restore a snapshot" in found.sentence(())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_version_that_no_upgrade_leads_to_is_refused_with_those_that_one_does(engine):
+    _, _, newer = VERSIONS[engine]
+    found = asked("ephemeral", engine, newer, targets={MINOR[engine]: False})
+    assert found.is_refused((found.name,))
+    assert f"Set engine_version to one of {MINOR[engine]}," in found.sentence(())
+    assert "RDS knows no upgrade" in asked("ephemeral", engine, newer).sentence(())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_major_upgrade_of_what_is_retained_is_named_with_its_version(engine):
+    _, _, newer = VERSIONS[engine]
+    found = asked("production", engine, newer, targets={newer: True})
+    assert found.is_refused(())
+    assert found.is_refused((found.logical_id,)), "that would let the cluster be replaced as well"
+    assert found.is_refused((f"{found.logical_id}:{MINOR[engine]}",))
+    assert f"name it: ALLOW=ClusterEB0386A7:{newer}" in found.sentence(())
+    allowed = (f"ClusterEB0386A7:{newer}",)
+    assert not found.is_refused(allowed)
+    for told in ("MAJOR", "no way back but a snapshot", "rehearse", "is away until it is done"):
+        assert told in found.sentence(allowed)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_major_upgrade_of_what_nobody_keeps_is_told_and_let_through(engine):
+    _, _, newer = VERSIONS[engine]
+    found = asked("ephemeral", engine, newer, targets={newer: True})
+    assert not found.is_refused(())
+    assert "MAJOR" in found.sentence(())
+
+
+def test_what_runs_counts_and_not_what_was_deployed():
+    """AWS upgrades minor versions itself: what is later than the template may be older than the cluster."""
+    found = asked("production", "postgresql", "16.14", running="16.15", targets={"18.6": True})
+    assert (found.kind, found.is_refused(())) == ("backwards", True)
+    caught_up = asked("production", "postgresql", "16.14", running="16.14", targets={"18.6": True})
+    assert (caught_up.kind, caught_up.is_refused(())) == ("none", False)
+
+
+def test_without_a_change_of_version_rds_is_not_asked():
+    before = deployed("production", "postgresql")
+    assert upgrades(cast(Any, None), before, before) == []
+    other_engine = templates(settings("production", "mysql"))
+    assert upgrades(cast(Any, None), before, other_engine) == [], "that is a replacement"
+
+
+@pytest.mark.parametrize(("allow", "exit_code"), [((), REFUSED), (("ClusterEB0386A7:18.4",), SAFE)])
+def test_the_verb_ends_with_the_verdict_on_a_major_upgrade(monkeypatch, allow, exit_code):
+    before = deployed("production", "postgresql")
+    found = asked("production", "postgresql", "18.4", targets={"18.4": True})
+    monkeypatch.setattr(guard, "deployed_templates", lambda *_: before)
+    monkeypatch.setattr(guard, "templates", lambda _: before)
+    monkeypatch.setattr(guard, "upgrades", lambda *_: [found])
+    console = Console(file=StringIO(), width=10_000)
+    said = guard.check(console, cast(Any, None), OPERATED, Path(), allow=allow)
+    text = console.file.getvalue()
+    assert said == exit_code
+    assert ("Refused: Database: ClusterEB0386A7 from" in text) == (exit_code == REFUSED)
+    assert ("Safe:" in text) == (exit_code == SAFE)
+
+
+OPERATED = OperatedDeployment(kind="production")
