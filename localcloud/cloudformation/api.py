@@ -12,9 +12,12 @@ from moto.cloudformation.exceptions import CloudFormationError
 from moto.cloudformation.utils import get_stack_from_s3_url
 from moto.core.responses import ActionResult, BaseResponse, EmptyResult
 
+from localcloud.cloudformation import drift
 from localcloud.cloudformation.change_sets import ChangeSet, Operations, Refused, Submission
 from localcloud.cloudformation.descriptions import (
     described_change_set,
+    described_detection,
+    described_drift,
     described_event,
     described_resource,
     described_stack,
@@ -172,6 +175,28 @@ class CloudFormationApi(BaseResponse):  # type: ignore[misc]  # moto has no type
     def validate_template(self) -> ActionResult:
         described = described_template(self._template())
         return ActionResult({name: described[name] for name in ("Description", "Parameters")})
+
+    def detect_stack_drift(self) -> ActionResult:
+        stack, names = self._stack(), self._get_param("LogicalResourceIds", [])
+        detected = self._do(lambda: drift.detect(self._operations.region, stack, names))
+        return ActionResult({"StackDriftDetectionId": detected})
+
+    def detect_stack_resource_drift(self) -> ActionResult:
+        stack, name = self._stack(), self._get_param("LogicalResourceId")
+        found = self._do(lambda: drift.detect_resource(self._operations.region, stack, name))
+        return ActionResult({"StackResourceDrift": described_drift(stack, found)})
+
+    def describe_stack_drift_detection_status(self) -> ActionResult:
+        detection_id = self._get_param("StackDriftDetectionId")
+        found = self._do(lambda: drift.detection(self._operations.region, detection_id))
+        return ActionResult(described_detection(*found))
+
+    def describe_stack_resource_drifts(self) -> ActionResult:
+        stack, statuses = self._stack(), self._get_param("StackResourceDriftStatusFilters", [])
+        largest, token = self._get_param("MaxResults"), self._get_param("NextToken")
+        found, following = self._do(lambda: drift.page(stack, statuses, largest, token))
+        described = [described_drift(stack, one) for one in found]
+        return ActionResult({"StackResourceDrifts": described, "NextToken": following})
 
     def list_exports(self) -> ActionResult:
         return ActionResult(

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 from localcloud.cloudformation.change_sets import ChangeSet
+from localcloud.cloudformation.differences import text
+from localcloud.cloudformation.drift_results import IN_SYNC, MODIFIED, NOT_CHECKED, Detection, ResourceDrift
 from localcloud.cloudformation.parameters import Parameter
 from localcloud.cloudformation.stack import Event, Stack, StackResource
 from localcloud.cloudformation.template import Template
@@ -44,7 +46,10 @@ def described_stack(stack: Stack) -> Described:
         "RoleARN": stack.role_arn,
         "Tags": [{"Key": key, "Value": value} for key, value in stack.tags.items()],
         "EnableTerminationProtection": stack.termination_protection,
-        "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},
+        "DriftInformation": {
+            "StackDriftStatus": stack.drift.stack_status(target),
+            "LastCheckTimestamp": stack.drift.checked(target),
+        },
     }
 
 
@@ -73,6 +78,7 @@ def described_event(stack: Stack, event: Event) -> Described:
 
 def described_resource(stack: Stack, resource: StackResource) -> Described:
     """Return a resource for the calls that describe one, several, or list them."""
+    drift = stack.drift.of(stack.target).get(resource.logical_id)
     return {
         "StackId": stack.stack_id,
         "StackName": stack.name,
@@ -84,7 +90,42 @@ def described_resource(stack: Stack, resource: StackResource) -> Described:
         "ResourceStatus": resource.status,
         "ResourceStatusReason": resource.reason,
         "Metadata": json.dumps(resource.definition.metadata) if resource.definition.metadata else None,
+        "DriftInformation": {
+            "StackResourceDriftStatus": drift.status if drift else NOT_CHECKED,
+            "LastCheckTimestamp": drift.timestamp if drift else None,
+        },
     }
+
+
+def described_detection(stack: Stack, detection: Detection) -> Described:
+    """Return one run of drift detection."""
+    return {
+        "StackId": stack.stack_id,
+        "StackDriftDetectionId": detection.detection_id,
+        "StackDriftStatus": detection.stack_status,
+        "DetectionStatus": detection.status,
+        "DetectionStatusReason": detection.reason,
+        "DriftedStackResourceCount": detection.drifted,
+        "Timestamp": detection.timestamp,
+    }
+
+
+def described_drift(stack: Stack, drift: ResourceDrift) -> Described:
+    """Return how a resource stands to its template; of one that is gone there are no properties."""
+    described: Described = {
+        "StackId": stack.stack_id,
+        "LogicalResourceId": drift.logical_id,
+        "PhysicalResourceId": drift.physical_id,
+        "ResourceType": drift.resource_type,
+        "StackResourceDriftStatus": drift.status,
+        "DriftStatusReason": drift.reason,
+        "PropertyDifferences": [one.described() for one in drift.differences],
+        "Timestamp": drift.timestamp,
+    }
+    if drift.status in (IN_SYNC, MODIFIED):
+        described["ExpectedProperties"] = text(drift.expected)
+        described["ActualProperties"] = text(drift.actual)
+    return described
 
 
 def described_change_set(change_set: ChangeSet) -> Described:

@@ -15,6 +15,7 @@ from localcloud.resources.base import (
     Handler,
     Properties,
     Provisioned,
+    Readable,
     ReplacementNeeded,
     Request,
     ResourceFailed,
@@ -101,6 +102,15 @@ class Provisioner:
         except Exception as error:
             raise self._failed(resource, "DELETE_FAILED", error) from error
         self.stack.record(resource, "DELETE_COMPLETE")
+
+    def read(self, resource: StackResource) -> Properties | None:
+        """Return what stands of a resource, in the template's words; None when it is gone."""
+        existing, handler = _existing(resource), self._handler(resource)
+        if not isinstance(handler, Readable):
+            raise ResourceFailed(f"{resource.definition.type}: the local cloud cannot tell what stands of it")
+        request = self._request(resource, self._fetched_if_possible(resource.properties))
+        with self._company(handler):
+            return handler.read(request, existing)
 
     def deletion_policy(self, resource: StackResource) -> str:
         """Return the policy for when the resource goes for good."""

@@ -5,6 +5,7 @@ They are the ones that cfn-lint packages, one JSON file per type, read when a te
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib.util
 import json
@@ -51,7 +52,7 @@ class Schema:
         """Return the properties with a stack's tags; the resource's own win. Untaggable types stay."""
         pointer = self.body.get("tagging", {}).get("tagProperty")
         name = pointer.split("/")[-1] if pointer else "Tags"
-        definition = self._resolved(self.body["properties"].get(name))
+        definition = self.resolved(self.body["properties"].get(name))
         if not tags or not definition:
             return dict(properties)
         if definition.get("type") == "object":
@@ -61,6 +62,29 @@ class Schema:
         inherited = [{"Key": key, "Value": value} for key, value in tags.items() if key not in taken]
         return {**properties, name: [*own, *inherited]}
 
+    @property
+    def can_be_read(self) -> bool:
+        """Whether CloudFormation reads resources of the type, and so detects their drift."""
+        return "read" in self.body.get("handlers", {})
+
+    def readable(self, properties: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the properties without those that are write-only: no service tells them again."""
+        found = copy.deepcopy(dict(properties))
+        for pointer in self.body.get("writeOnlyProperties", []):
+            *parents, last = pointer.split("/")[2:]
+            holders: list[Any] = [found]
+            for part in parents:
+                holders = list(_step(holders, part))
+            for holder in holders:
+                if isinstance(holder, dict):
+                    holder.pop(last, None)
+        return {name: value for name, value in found.items() if value or not properties[name]}
+
+    def transform(self, name: str) -> str | None:
+        """Return what a service makes of a property by itself, in the registry's language; None: nothing."""
+        found: str | None = self.body.get("propertyTransform", {}).get(f"/properties/{name}")
+        return found
+
     def _names(self, member: str) -> Iterator[str]:
         """Yield the top-level properties of a list of pointers."""
         for pointer in self.body.get(member, []):
@@ -68,7 +92,8 @@ class Schema:
             if len(parts) == 3:
                 yield parts[2]
 
-    def _resolved(self, definition: Any) -> Mapping[str, Any]:
+    def resolved(self, definition: Any) -> Mapping[str, Any]:
+        """Return a definition of the schema, or what it refers to; empty where there is none."""
         while isinstance(definition, dict) and "$ref" in definition:
             definition = functools.reduce(
                 lambda found, part: found[part], definition["$ref"].split("/")[1:], self.body
@@ -76,7 +101,7 @@ class Schema:
         return definition if isinstance(definition, dict) else {}
 
     def _check(self, definition: Any, value: Any, path: str) -> Iterator[str]:
-        definition = self._resolved(definition)
+        definition = self.resolved(definition)
         kinds = definition.get("type", [])
         kinds = {kinds} if isinstance(kinds, str) else set(kinds)
         if kinds and not kinds & _kinds_of(value):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from localcloud.cloudformation.drift_results import DriftResults
 from localcloud.cloudformation.parameters import Parameter
 from localcloud.cloudformation.template import ResourceDefinition, Template
 from localcloud.resources.base import Provisioned
@@ -114,6 +115,7 @@ class Stack:
     imports: set[str] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
     unfinished: Journal | None = None
+    drift: DriftResults = field(default_factory=DriftResults)
     _history: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property

@@ -53,6 +53,19 @@ class Vault(OnMoto):
         """Delete the vault, which is always empty here."""
         _backend(request).delete_backup_vault(current.physical_id)
 
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return key, policy and tags."""
+        vault = _backend(request).vaults.get(current.physical_id)
+        if vault is None:
+            return None
+        policy = vault.access_policy
+        return {
+            "AccessPolicy": policy and json.loads(policy),
+            "BackupVaultName": vault.backup_vault_name,
+            "BackupVaultTags": _backend(request).list_tags(vault.backup_vault_arn),
+            "EncryptionKeyArn": vault.encryption_key_arn,
+        }
+
 
 class Plan(OnMoto):
     """When to back up, into which vault, for how long, and where to copy it."""
@@ -85,6 +98,16 @@ class Plan(OnMoto):
         """Delete the plan; one that is gone is fine."""
         with gone_is_deleted():
             _backend(request).plans.pop(current.physical_id, None)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the plan under CloudFormation's names."""
+        plan = _backend(request).plans.get(current.physical_id)
+        if plan is None or plan.deletion_date is not None:
+            return None
+        return {
+            "BackupPlan": _as_template(plan.backup_plan),
+            "BackupPlanTags": _backend(request).list_tags(plan.backup_plan_arn),
+        }
 
 
 class Selection(OnMoto):
@@ -152,6 +175,19 @@ def _as_api(plan: Properties) -> dict[str, Any]:
     if "AdvancedBackupSettings" in plan:
         found["AdvancedBackupSettings"] = plan["AdvancedBackupSettings"]
     return found
+
+
+def _as_template(plan: dict[str, Any]) -> Properties:
+    """The same the other way round."""
+    rules = [
+        {{"TargetBackupVaultName": "TargetBackupVault"}.get(key, key): value for key, value in rule.items()}
+        for rule in plan["Rules"]
+    ]
+    return {
+        "AdvancedBackupSettings": plan.get("AdvancedBackupSettings"),
+        "BackupPlanName": plan["BackupPlanName"],
+        "BackupPlanRule": rules,
+    }
 
 
 def _plan_attributes(plan: Any) -> dict[str, str]:

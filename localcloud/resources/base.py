@@ -112,3 +112,14 @@ class TakesSnapshots(Protocol):
 
     def snapshot(self, request: Request, current: Provisioned) -> str:
         """Keep a snapshot of `current`, which is deleted afterwards; return the snapshot's identifier."""
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A handler that tells what stands, so that drift detection can compare it with the template."""
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the resource's properties as they are now, in the template's words; None when it is gone.
+
+        What cannot be told here is left out and never compared; None stands for what is not set.
+        """

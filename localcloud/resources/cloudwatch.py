@@ -16,7 +16,7 @@ from moto.cloudwatch.models import (
 )
 
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
-from localcloud.resources.on_moto import OnMoto, gone_is_deleted, removed_tags, tag_list
+from localcloud.resources.on_moto import OnMoto, found_tags, gone_is_deleted, removed_tags, tag_list
 
 _ALARM = {
     "actions_enabled": "ActionsEnabled",
@@ -67,6 +67,19 @@ class Alarm(OnMoto):
         """Delete the alarm."""
         with gone_is_deleted():
             _backend(request).delete_alarms([current.physical_id])
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the alarm, not its state."""
+        alarm = _backend(request).alarms.get(current.physical_id)
+        if alarm is None:
+            return None
+        return {
+            **{key: getattr(alarm, argument) for argument, key in _ALARM.items()},
+            "AlarmName": alarm.name,
+            "Dimensions": _found_dimensions(alarm.dimensions),
+            "Metrics": [_found_query(one) for one in alarm.metric_data_queries],
+            "Tags": found_tags(_backend(request).list_tags_for_resource(alarm.alarm_arn)),
+        }
 
     def _put(self, request: Request, name: str) -> Provisioned:
         given = request.properties
@@ -127,6 +140,11 @@ class Dashboard(OnMoto):
         with gone_is_deleted():
             _backend(request).delete_dashboards([current.physical_id])
 
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the body."""
+        dashboard = _backend(request).dashboards.get(current.physical_id)
+        return dashboard and {"DashboardBody": dashboard.body, "DashboardName": dashboard.name}
+
 
 def _refuse_body(text: str) -> None:
     """Refuse what CloudWatch refuses: a body that is no JSON, or widgets that nobody could draw."""
@@ -177,6 +195,33 @@ def _query(metric: dict[str, Any]) -> MetricDataQuery:
         expression=metric.get("Expression"),
         metric_stat=stat and _stat(stat),
     )
+
+
+def _found_dimensions(dimensions: list[Dimension]) -> list[dict[str, str]]:
+    return [{"Name": one.name, "Value": one.value} for one in dimensions]
+
+
+def _found_query(query: MetricDataQuery) -> dict[str, Any]:
+    """The same the other way round, as a template writes it."""
+    found = {
+        "Expression": query.expression,
+        "Id": query.id,
+        "Label": query.label,
+        "Period": query.period,
+        "ReturnData": query.return_data,
+    }
+    if query.metric_stat is None:
+        return found
+    stat = query.metric_stat
+    metric = {
+        "Dimensions": _found_dimensions(stat.metric.dimensions),
+        "MetricName": stat.metric.metric_name,
+        "Namespace": stat.metric.namespace,
+    }
+    return {
+        **found,
+        "MetricStat": {"Metric": metric, "Period": stat.period, "Stat": stat.stat, "Unit": stat.unit},
+    }
 
 
 def _stat(stat: dict[str, Any]) -> MetricStat:

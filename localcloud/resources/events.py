@@ -10,7 +10,7 @@ from moto.events.models import EventsBackend, events_backends
 
 from localcloud.notifications.event_bus import SERVICES
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
-from localcloud.resources.on_moto import OnMoto, gone_is_deleted, removed_tags, tag_list
+from localcloud.resources.on_moto import OnMoto, found_tags, gone_is_deleted, removed_tags, tag_list
 
 
 class Rule(OnMoto):
@@ -43,6 +43,23 @@ class Rule(OnMoto):
             if rule := _rules(request).get(current.physical_id):
                 rule.targets.clear()
                 _backend(request).delete_rule(current.physical_id, request.properties.get("EventBusName"))
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the rule with its targets."""
+        rule = _rules(request).get(current.physical_id)
+        if rule is None:
+            return None
+        tags = _backend(request).tagger.get_tag_dict_for_resource(rule.arn)
+        return {
+            "Description": rule.description,
+            "EventPattern": rule.event_pattern.get_pattern(),
+            "Name": rule.name,
+            "RoleArn": rule.role_arn,
+            "ScheduleExpression": rule.scheduled_expression,
+            "State": rule.state,
+            "Tags": found_tags(tags),
+            "Targets": rule.targets,
+        }
 
     def _put(self, request: Request, name: str) -> Provisioned:
         given = request.properties

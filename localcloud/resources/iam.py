@@ -6,6 +6,7 @@ policies, each changed in place.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from localcloud.resources.on_moto import (
     OnMoto,
     document,
     error_code,
+    found_tags,
     gone_is_deleted,
     removed_tags,
     tag_list,
@@ -85,6 +87,28 @@ class Role(OnMoto):
             for policy in list(role.policies):
                 backend.delete_role_policy(name, policy)
             backend.delete_role(name)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return trust, boundary, policies and tags."""
+        role = next(
+            (one for one in _backend(request).roles.values() if one.name == current.physical_id), None
+        )
+        if role is None:
+            return None
+        return {
+            "AssumeRolePolicyDocument": json.loads(role.assume_role_policy_document),
+            "Description": role.description,
+            "ManagedPolicyArns": list(role.managed_policies),
+            "MaxSessionDuration": role.max_session_duration,
+            "Path": role.path,
+            "PermissionsBoundary": role.permissions_boundary_arn,
+            "Policies": [
+                {"PolicyName": name, "PolicyDocument": json.loads(text)}
+                for name, text in role.policies.items()
+            ],
+            "RoleName": role.name,
+            "Tags": found_tags({tag["Key"]: tag["Value"] for tag in role.tags}),
+        }
 
 
 class InlinePolicy(OnMoto):
@@ -183,6 +207,24 @@ class ManagedPolicy(OnMoto):
                     remove(arn, name)
         with gone_is_deleted():
             backend.delete_policy(arn)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the default version's document, and where it is attached."""
+        backend, arn = _backend(request), current.physical_id
+        policy = backend.managed_policies.get(arn)
+        if policy is None:
+            return None
+        holders = {"Groups": backend.groups, "Roles": backend.roles, "Users": backend.users}
+        return {
+            "Description": policy.description,
+            "ManagedPolicyName": policy.name,
+            "Path": policy.path,
+            "PolicyDocument": json.loads(next(one.document for one in policy.versions if one.is_default)),
+            **{
+                kind: [one.name for one in all_of.values() if arn in one.managed_policies]
+                for kind, all_of in holders.items()
+            },
+        }
 
     def _attach(self, request: Request, arn: str, previous: Properties) -> None:
         backend, given = _backend(request), request.properties

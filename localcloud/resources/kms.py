@@ -11,7 +11,15 @@ from localcloud.enforcements import Enforcement
 from localcloud.iam.evaluation import AccessRequest, Policies, Principal, evaluate
 from localcloud.iam.policy import Policy
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
-from localcloud.resources.on_moto import OnMoto, document, flag, gone_is_deleted, removed_tags, tag_map
+from localcloud.resources.on_moto import (
+    OnMoto,
+    document,
+    flag,
+    found_tags,
+    gone_is_deleted,
+    removed_tags,
+    tag_map,
+)
 
 
 class Key(OnMoto):
@@ -67,6 +75,23 @@ class Key(OnMoto):
             days = int(request.properties.get("PendingWindowInDays", 30))
             _backend(request).schedule_key_deletion(current.physical_id, days)
 
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the key; one whose deletion is scheduled is gone."""
+        key = _backend(request).keys.get(current.physical_id)
+        if key is None or key.key_state == "PendingDeletion":
+            return None
+        tags = _backend(request).list_resource_tags(key.id)["Tags"]
+        return {
+            "Description": key.description,
+            "EnableKeyRotation": key.key_rotation_status,
+            "Enabled": key.enabled,
+            "KeyPolicy": json.loads(key.policy),
+            "KeySpec": key.key_spec,
+            "KeyUsage": key.key_usage,
+            "MultiRegion": key.multi_region,
+            "Tags": found_tags({tag["TagKey"]: tag["TagValue"] for tag in tags}),
+        }
+
     def _configure(self, request: Request, key_id: str) -> None:
         backend, given = _backend(request), request.properties
         if flag(given, "Enabled", default=True):
@@ -103,6 +128,14 @@ class Alias(OnMoto):
         """Take the name away; the key stays."""
         with gone_is_deleted():
             _backend(request).delete_alias(current.physical_id)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the key that it names, by ARN where the template does so."""
+        name, by_arn = current.physical_id, str(request.properties["TargetKeyId"]).startswith("arn:")
+        for key in _backend(request).keys.values():
+            if name in key.aliases:
+                return {"AliasName": name, "TargetKeyId": key.arn if by_arn else key.id}
+        return None
 
 
 def _refuse_lockout(request: Request) -> None:

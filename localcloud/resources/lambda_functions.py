@@ -22,6 +22,7 @@ from localcloud.functions.runner import Functions
 from localcloud.functions.runtimes import refusal_of_runtime
 from localcloud.functions.variables import refusal_of_variables
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
+from localcloud.resources.on_moto import found_tags
 
 CONCURRENT_EXECUTIONS = 1000
 """Of an account in a region, before anybody asks for more:
@@ -82,6 +83,14 @@ class Function(Handler):
             _backend(request).delete_function(current.physical_id)
         arn = make_function_arn(request.region, request.account, current.physical_id)
         _functions(request).forget(arn)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the configuration; Lambda tells no more where its code came from."""
+        try:
+            function = _backend(request).get_function(current.physical_id)
+        except LambdaClientError:
+            return None
+        return _found(function, request.properties)
 
 
 class Version(Handler):
@@ -183,6 +192,20 @@ class Permission(Handler):
         function, _ = _qualified(request.properties["FunctionName"])
         with _gone_is_fine():
             _backend(request).remove_permission(function, current.physical_id)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return who may do what by the statement."""
+        function, _ = _qualified(request.properties["FunctionName"])
+        try:
+            statements = _backend(request).get_function(function).policy.statements
+        except LambdaClientError:
+            return None
+        found = next((one for one in statements if one["Sid"] == current.physical_id), None)
+        if found is None:
+            return None
+        principal = found["Principal"]
+        named = next(iter(principal.values())) if isinstance(principal, dict) else principal
+        return {"Action": found["Action"], "Principal": named}
 
 
 class EventInvokeConfig(Handler):
@@ -399,6 +422,33 @@ def _complete(function: Any, specification: Properties) -> None:
     function.kms_key_arn = specification["KMSKeyArn"]
     function.reserved_concurrency = specification["ReservedConcurrentExecutions"]
     function.tracing_config = specification["TracingConfig"] or {"Mode": "PassThrough"}
+
+
+def _found(function: Any, given: Properties) -> Properties:
+    """Return a function as a template writes it."""
+    vpc = function.vpc_config
+    return {
+        "Architectures": function.architectures,
+        "DeadLetterConfig": getattr(function, "dead_letter_config", None),
+        "Description": function.description,
+        "Environment": {"Variables": function.environment_vars},
+        "EphemeralStorage": {"Size": function.ephemeral_storage},
+        "FunctionName": function.function_name,
+        "Handler": function.handler,
+        "KmsKeyArn": function.kms_key_arn,
+        "Layers": [layer["Arn"] for layer in function.layers],
+        # formats and levels are not kept: nothing but the group can be told
+        "LoggingConfig": {**given.get("LoggingConfig", {}), "LogGroup": function.logs_group_name},
+        "MemorySize": function.memory_size,
+        "PackageType": function.package_type,
+        "ReservedConcurrentExecutions": function.reserved_concurrency,
+        "Role": function.role,
+        "Runtime": function.run_time,
+        "Tags": found_tags(function.tags),
+        "Timeout": function.timeout,
+        "TracingConfig": function.tracing_config,
+        "VpcConfig": vpc and {name: vpc[name] for name in ("SecurityGroupIds", "SubnetIds")},
+    }
 
 
 def _function_name(name_or_arn: str) -> str:

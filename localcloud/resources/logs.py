@@ -8,7 +8,15 @@ from moto.logs.models import LogsBackend, logs_backends
 
 from localcloud.authorization.services_using_keys import why_no_log_key
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
-from localcloud.resources.on_moto import OnMoto, document, flag, gone_is_deleted, removed_tags, tag_map
+from localcloud.resources.on_moto import (
+    OnMoto,
+    document,
+    flag,
+    found_tags,
+    gone_is_deleted,
+    removed_tags,
+    tag_map,
+)
 
 
 class LogGroup(OnMoto):
@@ -53,6 +61,19 @@ class LogGroup(OnMoto):
             )
         with gone_is_deleted():
             _backend(request).delete_log_group(current.physical_id)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return key, retention and tags."""
+        backend, name = _backend(request), current.physical_id
+        if name not in backend.groups:
+            return None
+        group = backend.groups[name]
+        return {
+            "KmsKeyId": group.kms_key_id,
+            "LogGroupName": name,
+            "RetentionInDays": group.retention_in_days,
+            "Tags": found_tags(backend.list_tags_log_group(name)),
+        }
 
 
 class LogStream(OnMoto):

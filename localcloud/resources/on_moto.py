@@ -57,6 +57,11 @@ def tag_list(properties: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tag_map(properties).items()]
 
 
+def found_tags(tags: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return a resource's tags as a template lists them; those of AWS's own making are not among them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items() if not key.startswith("aws:")]
+
+
 def removed_tags(previous: Properties, properties: Properties) -> list[str]:
     """Return the keys of the tags that an update takes away."""
     return sorted(tag_map(previous).keys() - tag_map(properties).keys())

@@ -17,6 +17,7 @@ from localcloud.aurora.engines import ENGINES, Engine
 from localcloud.aurora.managed import AuroraService, Identity, ManagedCluster
 from localcloud.aurora.postgresql_programs import ProgramFailed
 from localcloud.notifications import rds_events
+from localcloud.resources import rds_readings
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
 from localcloud.resources.on_moto import flag, gone_is_deleted, tag_list
 from localcloud.resources.rds_monitoring import refuse_monitoring, show_monitoring
@@ -108,6 +109,11 @@ class Cluster(Handler):
         _modify(record, given)
         show_monitoring(record, given)
         return Provisioned(current.physical_id, _attributes(record, managed), managed)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return what RDS has on record; no password."""
+        record = backend(request).clusters.get(current.physical_id)
+        return record and rds_readings.cluster(record)
 
     def delete(self, request: Request, current: Provisioned) -> None:
         """Delete the data with the cluster; a protected cluster, or one with instances, is left alone."""

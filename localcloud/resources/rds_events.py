@@ -58,6 +58,21 @@ class EventSubscription(OnMoto):
         with gone_is_deleted():
             backend(request).delete_event_subscription(current.physical_id)
 
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return what is told, of what, and to which topic."""
+        record = backend(request).event_subscriptions.get(current.physical_id)
+        if record is None:
+            return None
+        return {
+            "Enabled": record.enabled,
+            "EventCategories": record.event_categories,
+            "SnsTopicArn": record.sns_topic_arn,
+            "SourceIds": record.source_ids,
+            "SourceType": record.source_type,
+            "SubscriptionName": current.physical_id,
+            "Tags": record.tags,
+        }
+
 
 def _refuse(request: Request) -> None:
     """Refuse what CreateEventSubscription refuses."""

@@ -47,6 +47,18 @@ class SubnetGroup(OnMoto):
         with gone_is_deleted():
             backend(request).delete_subnet_group(current.physical_id)
 
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return description, subnets and tags."""
+        group = backend(request).subnet_groups.get(current.physical_id)
+        if group is None:
+            return None
+        return {
+            "DBSubnetGroupDescription": group.description,
+            "DBSubnetGroupName": group.name,
+            "SubnetIds": [subnet.id for subnet in group._subnets],
+            "Tags": group.tags,
+        }
+
 
 class ClusterParameterGroup(Handler):
     """Parameters of clusters; a change is in force at once, with a restart where one is needed."""
@@ -82,6 +94,14 @@ class ClusterParameterGroup(Handler):
         """Delete the group."""
         with gone_is_deleted():
             backend(request).delete_db_cluster_parameter_group(current.physical_id)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return what the group sets."""
+        group = backend(request).db_cluster_parameter_groups.get(current.physical_id)
+        if group is None:
+            return None
+        family = {"Family": group.db_parameter_group_family, "DBClusterParameterGroupName": group.name}
+        return {**_found(group), **family}
 
 
 class InstanceParameterGroup(Handler):
@@ -127,6 +147,13 @@ class InstanceParameterGroup(Handler):
         """Delete the group."""
         with gone_is_deleted():
             backend(request).delete_db_parameter_group(current.physical_id)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return what the group sets."""
+        group = backend(request).db_parameter_groups.get(current.physical_id)
+        if group is None:
+            return None
+        return {**_found(group), "Family": group.family, "DBParameterGroupName": group.name}
 
 
 def _subnets(request: Request) -> list[Any]:
@@ -188,6 +215,12 @@ def _fill(group: Any, properties: Properties) -> None:
     for name, value in _text(properties).items():
         group.parameters[name] = {"ParameterName": name, "ParameterValue": value}
     group.tags = tag_list(properties)
+
+
+def _found(group: Any) -> Properties:
+    """Return what a parameter group of either kind has."""
+    parameters = {name: entry.get("ParameterValue") for name, entry in group.parameters.items()}
+    return {"Description": group.description, "Parameters": parameters, "Tags": group.tags}
 
 
 def _users(request: Request, uses: Callable[[Any], bool]) -> list[ManagedCluster]:

@@ -10,6 +10,7 @@ from localcloud import moto_aurora_seams
 from localcloud.aurora.managed import AuroraService, ManagedCluster
 from localcloud.aurora.postgresql_programs import ProgramFailed
 from localcloud.notifications import rds_events
+from localcloud.resources import rds_readings
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
 from localcloud.resources.on_moto import gone_is_deleted, tag_list
 from localcloud.resources.rds_monitoring import refuse_monitoring, show_monitoring
@@ -93,6 +94,11 @@ class Instance(Handler):
         show_monitoring(record, given)
         record.tags = tag_list(given)
         return Provisioned(current.physical_id, _attributes(record, managed), managed)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return what RDS has on record."""
+        record = backend(request).databases.get(current.physical_id)
+        return record and rds_readings.instance(record)
 
     def delete(self, request: Request, current: Provisioned) -> None:
         """Stop the server; where it is the writer, a reader takes over."""

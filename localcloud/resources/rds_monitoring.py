@@ -48,6 +48,14 @@ def show_monitoring(record: Any, given: Properties) -> None:
         setattr(record, attribute, value)
 
 
+def found_monitoring(record: Any, *, of_cluster: bool) -> Properties:
+    """Return what is recorded, under the registry's names for clusters or for instances."""
+    return {
+        (cluster if of_cluster else instance): getattr(record, attribute, None)
+        for cluster, instance, attribute in _RECORDED
+    }
+
+
 def _refuse_enhanced_monitoring(request: Request) -> None:
     given = request.properties
     interval, role = int(given.get("MonitoringInterval") or 0), given.get("MonitoringRoleArn")

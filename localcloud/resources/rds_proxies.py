@@ -77,6 +77,8 @@ class Proxy(Handler):
         record.auth = given.get("Auth", [])
         record.role_arn = given["RoleArn"]
         record.require_tls = flag(given, "RequireTLS")
+        record.debug_logging = flag(given, "DebugLogging")
+        record.idle_client_timeout = int(given.get("IdleClientTimeout") or 1800)
         record.default_auth_scheme = given.get("DefaultAuthScheme", "NONE")
         record.vpc_security_group_ids = given.get("VpcSecurityGroupIds") or record.vpc_security_group_ids
         record.tags = tag_list(given)
@@ -86,6 +88,25 @@ class Proxy(Handler):
         """Delete the proxy with all its endpoints."""
         _managed(current).close()
         backend(request).db_proxies.pop(current.physical_id, None)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the proxy as RDS describes it."""
+        record = backend(request).db_proxies.get(current.physical_id)
+        if record is None:
+            return None
+        return {
+            "Auth": record.auth,
+            "DBProxyName": record.db_proxy_name,
+            "DebugLogging": record.debug_logging,
+            "DefaultAuthScheme": record.default_auth_scheme,
+            "EngineFamily": record.engine_family,
+            "IdleClientTimeout": record.idle_client_timeout,
+            "RequireTLS": record.require_tls,
+            "RoleArn": record.role_arn,
+            "Tags": record.tags,
+            "VpcSecurityGroupIds": record.vpc_security_group_ids,
+            "VpcSubnetIds": record.vpc_subnet_ids,
+        }
 
 
 class ProxyTargetGroup(Handler):
@@ -122,6 +143,27 @@ class ProxyTargetGroup(Handler):
             proxies[name].lead_to(None)
         if name in backend(request).db_proxies:
             backend(request).db_proxies[name].proxy_target_groups["default"].targets.clear()
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the cluster that it leads to, and the pool's settings."""
+        proxy = backend(request).db_proxies.get(request.properties["DBProxyName"])
+        if proxy is None:
+            return None
+        group = proxy.proxy_target_groups["default"]
+        pool = {
+            "ConnectionBorrowTimeout": group.borrow_timeout,
+            "MaxConnectionsPercent": group.max_connections,
+            "MaxIdleConnectionsPercent": group.max_idle_connections,
+            "SessionPinningFilters": group.session_pinning_filters,
+        }
+        given = request.properties.get("ConnectionPoolConfigurationInfo", {})
+        return {
+            # the query for new connections is not kept: nothing of it can be told
+            "ConnectionPoolConfigurationInfo": {**given, **pool},
+            "DBClusterIdentifiers": [target.rds_resource_id for target in group.targets],
+            "DBProxyName": group.db_proxy_name,
+            "TargetGroupName": group.target_group_name,
+        }
 
     def _lead(self, request: Request) -> None:
         given, service = request.properties, AuroraService.of(request.cloud)
@@ -201,6 +243,13 @@ class ProxyEndpoint(Handler):
         proxy = AuroraService.of(request.cloud).proxies.get(request.properties["DBProxyName"])
         if proxy:
             proxy.remove_endpoint(current.physical_id)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the endpoint as RDS describes it."""
+        proxy = AuroraService.of(request.cloud).proxies.get(request.properties["DBProxyName"])
+        endpoint = proxy and proxy.further.get(current.physical_id)
+        names = ("DBProxyEndpointName", "DBProxyName", "TargetRole", "VpcSecurityGroupIds", "VpcSubnetIds")
+        return {name: endpoint[name] for name in names} if endpoint else None
 
 
 def _engine(given: Properties) -> Engine:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 from moto.s3.models import S3Backend, s3_backends
 
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
-from localcloud.resources.on_moto import OnMoto, document, gone_is_deleted, tag_map
+from localcloud.resources.on_moto import OnMoto, document, found_tags, gone_is_deleted, tag_map
 
 
 class Bucket(OnMoto):
@@ -61,6 +62,23 @@ class Bucket(OnMoto):
         if name in backend.buckets and backend.delete_bucket(name) is None:
             raise ResourceFailed("The bucket you tried to delete is not empty (Error Code: BucketNotEmpty)")
 
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return encryption, versions, ownership, what is public, and tags."""
+        backend, name = _backend(request), current.physical_id
+        bucket = backend.buckets.get(name)
+        if bucket is None:
+            return None
+        return {
+            "BucketEncryption": _found_encryption(bucket.encryption),
+            "BucketName": name,
+            "ObjectLockEnabled": bucket.object_lock_enabled,
+            "OwnershipControls": bucket.ownership_rule
+            and {"Rules": [{"ObjectOwnership": bucket.ownership_rule}]},
+            "PublicAccessBlockConfiguration": _found_public_access(bucket.public_access_block),
+            "Tags": found_tags(backend.tagger.get_tag_dict_for_resource(bucket.arn)),
+            "VersioningConfiguration": bucket.versioning_status and {"Status": bucket.versioning_status},
+        }
+
 
 class BucketPolicy(OnMoto):
     """A bucket's policy: kept and answered."""
@@ -81,6 +99,13 @@ class BucketPolicy(OnMoto):
         """Take the policy away."""
         with gone_is_deleted():
             _backend(request).delete_bucket_policy(current.physical_id)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the policy; a bucket without one has lost it."""
+        bucket = _backend(request).buckets.get(current.physical_id)
+        if bucket is None or not bucket.policy:
+            return None
+        return {"Bucket": current.physical_id, "PolicyDocument": json.loads(bucket.policy)}
 
 
 def _backend(request: Request) -> S3Backend:
@@ -113,6 +138,20 @@ def _encryption(given: Any) -> dict[str, Any] | None:
     if "BucketKeyEnabled" in rules[0]:
         rule["BucketKeyEnabled"] = str(rules[0]["BucketKeyEnabled"]).lower()
     return {"Rule": rule}
+
+
+def _found_encryption(kept: Any) -> dict[str, Any] | None:
+    """The same the other way round; S3's API leaves one rule, or a list of them."""
+    if not kept:
+        return None
+    rules = kept["Rule"] if isinstance(kept["Rule"], list) else [kept["Rule"]]
+    names = {"ApplyServerSideEncryptionByDefault": "ServerSideEncryptionByDefault"}
+    found = [{names.get(name, name): value for name, value in rule.items()} for rule in rules]
+    return {"ServerSideEncryptionConfiguration": found}
+
+
+def _found_public_access(block: Any) -> dict[str, bool] | None:
+    return block and {name[:1].upper() + name[1:]: value for name, value in block.to_config_dict().items()}
 
 
 def _attributes(name: str, region: str) -> dict[str, str]:

@@ -58,6 +58,14 @@ class SecretTargetAttachment(Handler):
         if secret_id in _secrets(request).secrets and not _secrets(request).secrets[secret_id].is_deleted():
             _replace_details(_secrets(request), secret_id, {})
 
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the cluster that the secret names; nothing else of its value is looked at."""
+        found = _secrets(request).secrets.get(request.properties["SecretId"])
+        if found is None or found.is_deleted():
+            return None
+        value = json.loads(_secrets(request).get_secret_value(found.arn, None, "AWSCURRENT")["SecretString"])
+        return {"SecretId": found.arn, "TargetId": value.get("dbClusterIdentifier")}
+
 
 class RotationSchedule(Handler):
     """The secret is rotated by a Lambda function, at once or when somebody asks; not by the calendar."""
@@ -96,6 +104,17 @@ class RotationSchedule(Handler):
         if secret is not None:
             secret.rotation_enabled = False
             secret.rotation_lambda_arn = ""
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return function and rules; a secret that is rotated no more has lost its schedule."""
+        secret = _secrets(request).secrets.get(request.properties["SecretId"])
+        if secret is None or not secret.rotation_enabled:
+            return None
+        return {
+            "RotationLambdaARN": secret.rotation_lambda_arn,
+            "RotationRules": getattr(secret, "rotation_rules", None),
+            "SecretId": secret.arn,
+        }
 
 
 HANDLERS: dict[str, Handler] = {

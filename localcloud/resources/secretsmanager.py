@@ -10,7 +10,15 @@ from moto.secretsmanager.models import SecretsManagerBackend, secretsmanager_bac
 
 from localcloud.resources import secret_attachments
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
-from localcloud.resources.on_moto import OnMoto, document, gone_is_deleted, removed_tags, tag_list, tag_map
+from localcloud.resources.on_moto import (
+    OnMoto,
+    document,
+    found_tags,
+    gone_is_deleted,
+    removed_tags,
+    tag_list,
+    tag_map,
+)
 
 
 class Secret(OnMoto):
@@ -54,6 +62,18 @@ class Secret(OnMoto):
         with gone_is_deleted():
             _backend(request).delete_secret(current.physical_id, None, True)
 
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the secret without its value; one that waits for its deletion is gone."""
+        secret = _backend(request).secrets.get(current.physical_id)
+        if secret is None or secret.is_deleted():
+            return None
+        return {
+            "Description": secret.description,
+            "KmsKeyId": secret.kms_key_id,
+            "Name": secret.name,
+            "Tags": found_tags({tag["Key"]: tag["Value"] for tag in secret.tags or []}),
+        }
+
 
 class ResourcePolicy(OnMoto):
     """A secret's policy."""
@@ -75,6 +95,13 @@ class ResourcePolicy(OnMoto):
         """Take the policy away."""
         with gone_is_deleted():
             _backend(request).delete_resource_policy(request.properties["SecretId"])
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the policy; a secret without one has lost it."""
+        secret = _backend(request).secrets.get(request.properties["SecretId"])
+        if secret is None or not secret.policy:
+            return None
+        return {"ResourcePolicy": json.loads(secret.policy), "SecretId": request.properties["SecretId"]}
 
 
 def _backend(request: Request) -> SecretsManagerBackend:

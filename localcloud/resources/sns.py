@@ -9,7 +9,7 @@ from moto.core.utils import camelcase_to_underscores
 from moto.sns.models import SNSBackend, sns_backends
 
 from localcloud.resources.base import Handler, Properties, Provisioned, Request
-from localcloud.resources.on_moto import OnMoto, document, gone_is_deleted, removed_tags, tag_map
+from localcloud.resources.on_moto import OnMoto, document, found_tags, gone_is_deleted, removed_tags, tag_map
 
 _TOPIC_ATTRIBUTES = (
     "ContentBasedDeduplication",
@@ -67,6 +67,21 @@ class Topic(OnMoto):
         with gone_is_deleted():
             _backend(request).delete_topic(current.physical_id)
 
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return attributes, subscriptions and tags."""
+        backend, arn = _backend(request), current.physical_id
+        topic = backend.topics.get(arn)
+        if topic is None:
+            return None
+        return {
+            **{key: getattr(topic, camelcase_to_underscores(key), None) for key in _TOPIC_ATTRIBUTES},
+            "Subscription": [
+                _described(one) for one in backend.subscriptions.values() if one.topic.arn == arn
+            ],
+            "Tags": found_tags(backend.list_tags_for_resource(arn)),
+            "TopicName": topic.name,
+        }
+
 
 class Subscription(OnMoto):
     """A subscription of a topic."""
@@ -93,6 +108,14 @@ class Subscription(OnMoto):
         """Unsubscribe."""
         with gone_is_deleted():
             _backend(request).unsubscribe(current.physical_id)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return who is told of what, and how."""
+        found = _backend(request).subscriptions.get(current.physical_id)
+        if found is None:
+            return None
+        attributes = {key: found.attributes.get(key) for key in _SUBSCRIPTION_ATTRIBUTES}
+        return {**attributes, **_described(found), "TopicArn": found.topic.arn}
 
 
 class TopicPolicy(OnMoto):

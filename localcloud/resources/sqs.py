@@ -9,7 +9,7 @@ from moto.sqs.exceptions import QueueDoesNotExist
 from moto.sqs.models import SQSBackend, sqs_backends
 
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
-from localcloud.resources.on_moto import OnMoto, document, flag, tag_map
+from localcloud.resources.on_moto import OnMoto, document, flag, found_tags, tag_map
 
 _ATTRIBUTES = {
     "ContentBasedDeduplication": "false",
@@ -64,6 +64,15 @@ class Queue(OnMoto):
     def delete(self, request: Request, current: Provisioned) -> None:
         """Delete the queue with what is in it."""
         _backend(request).queues.pop(_name(current.physical_id), None)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return attributes and tags."""
+        queue = _backend(request).queues.get(_name(current.physical_id))
+        if queue is None:
+            return None
+        told = queue.attributes
+        attributes = {name: told.get(name, default) for name, default in _ATTRIBUTES.items()}
+        return {**attributes, "QueueName": queue.name, "Tags": found_tags(queue.tags)}
 
 
 class QueuePolicy(OnMoto):

@@ -37,6 +37,20 @@ class Parameter(OnMoto):
         with gone_is_deleted():
             _backend(request).delete_parameter(current.physical_id)
 
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the latest version."""
+        name, backend = current.physical_id, _backend(request)
+        found = backend.get_parameter(name)
+        if found is None:
+            return None
+        return {
+            "DataType": found.data_type,
+            "Name": found.name,
+            "Tags": dict(backend.list_tags_for_resource("Parameter", name)),
+            "Type": found.parameter_type,
+            "Value": found.value,
+        }
+
     def _put(self, request: Request, name: str, *, overwrite: bool) -> None:
         given = request.properties
         _backend(request).put_parameter(

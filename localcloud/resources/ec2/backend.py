@@ -8,7 +8,7 @@ from typing import Any
 from moto.ec2.models import EC2Backend, ec2_backends
 
 from localcloud.resources.base import Properties, Provisioned, Request
-from localcloud.resources.on_moto import OnMoto, removed_tags, tag_map
+from localcloud.resources.on_moto import OnMoto, found_tags, removed_tags, tag_map
 
 
 def backend(request: Request) -> EC2Backend:
@@ -22,6 +22,11 @@ def tag(request: Request, resource_id: str, previous: Properties) -> None:
         backend(request).delete_tag_keys([resource_id], gone)
     if tags := tag_map(request.properties):
         backend(request).create_tags([resource_id], tags)
+
+
+def tags_of(request: Request, resource_id: str) -> list[dict[str, str]]:
+    """Return the tags that a resource has."""
+    return found_tags(backend(request).tags.get(resource_id, {}))
 
 
 def truth(properties: Mapping[str, Any], name: str, *, default: bool = False) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from localcloud.authorization import services_acting
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
-from localcloud.resources.ec2.backend import Tagged, backend, tag
+from localcloud.resources.ec2.backend import Tagged, backend, tag, tags_of
 from localcloud.resources.on_moto import document, gone_is_deleted
 
 
@@ -77,6 +77,23 @@ class VpcEndpoint(Tagged):
             with gone_is_deleted():
                 ec2.delete_route(table, None, destination_prefix_list_id=endpoint.destination_prefix_list_id)
 
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the endpoint's place, policy and tags."""
+        endpoint = backend(request).vpc_end_points.get(current.physical_id)
+        if endpoint is None:
+            return None
+        return {
+            "PolicyDocument": endpoint.policy_document,
+            "PrivateDnsEnabled": endpoint.private_dns_enabled,
+            "RouteTableIds": list(endpoint.route_table_ids or []),
+            "SecurityGroupIds": list(endpoint.security_group_ids or []),
+            "ServiceName": endpoint.service_name,
+            "SubnetIds": list(endpoint.subnet_ids or []),
+            "Tags": tags_of(request, endpoint.id),
+            "VpcEndpointType": endpoint.vpc_endpoint_type,
+            "VpcId": endpoint.vpc_id,
+        }
+
 
 class FlowLog(Tagged):
     """A flow log. Nothing flows here: its log stays empty."""
@@ -121,6 +138,21 @@ class FlowLog(Tagged):
         """Delete the flow log."""
         with gone_is_deleted():
             backend(request).delete_flow_logs([current.physical_id])
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return what is logged, and where."""
+        found = backend(request).flow_logs.get(current.physical_id)
+        if found is None:
+            return None
+        return {
+            "DeliverLogsPermissionArn": found.deliver_logs_permission_arn,
+            "LogDestinationType": found.log_destination_type,
+            "LogGroupName": found.log_group_name,
+            "MaxAggregationInterval": found.max_aggregation_interval,
+            "ResourceId": found.resource_id,
+            "Tags": tags_of(request, found.id),
+            "TrafficType": found.traffic_type,
+        }
 
 
 def _tell_whether_it_arrives(request: Request, flow_log: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
-from localcloud.resources.ec2.backend import Fixed, Tagged, backend, tag, truth
+from localcloud.resources.ec2.backend import Fixed, Tagged, backend, tag, tags_of, truth
 from localcloud.resources.on_moto import gone_is_deleted
 
 
@@ -38,6 +38,19 @@ class Vpc(Tagged):
         """Delete the VPC; one with subnets fails."""
         with gone_is_deleted():
             backend(request).delete_vpc(current.physical_id)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return block, tenancy, DNS settings and tags."""
+        vpc = backend(request).vpcs.get(current.physical_id)
+        if vpc is None:
+            return None
+        return {
+            "CidrBlock": vpc.cidr_block,
+            "EnableDnsHostnames": vpc.enable_dns_hostnames,
+            "EnableDnsSupport": vpc.enable_dns_support,
+            "InstanceTenancy": vpc.instance_tenancy,
+            "Tags": tags_of(request, vpc.id),
+        }
 
     def _attribute(self, request: Request, vpc_id: str, name: str) -> object:
         ec2 = backend(request)
@@ -140,6 +153,21 @@ class Subnet(Tagged):
             )
         with gone_is_deleted():
             ec2.delete_subnet(subnet_id)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return zone, block, addresses and tags."""
+        zones = backend(request).subnets.values()
+        subnet = next((zone[current.physical_id] for zone in zones if current.physical_id in zone), None)
+        if subnet is None:
+            return None
+        return {
+            "AssignIpv6AddressOnCreation": subnet.assign_ipv6_address_on_creation,
+            "AvailabilityZone": subnet.availability_zone,
+            "CidrBlock": subnet.cidr_block,
+            "MapPublicIpOnLaunch": subnet.map_public_ip_on_launch,
+            "Tags": tags_of(request, subnet.id),
+            "VpcId": subnet.vpc_id,
+        }
 
 
 HANDLERS: dict[str, Handler] = {

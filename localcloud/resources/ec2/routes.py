@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from localcloud.resources.base import Handler, Properties, Provisioned, Request
-from localcloud.resources.ec2.backend import Fixed, Tagged, backend, tag
+from localcloud.resources.ec2.backend import Fixed, Tagged, backend, tag, tags_of
 from localcloud.resources.on_moto import OnMoto, gone_is_deleted, tag_map
 
 _TARGETS = {
@@ -40,6 +40,11 @@ class RouteTable(Tagged):
         with gone_is_deleted():
             backend(request).delete_route_table(current.physical_id)
 
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return VPC and tags; routes are resources of their own."""
+        table = backend(request).route_tables.get(current.physical_id)
+        return table and {"Tags": tags_of(request, table.id), "VpcId": table.vpc_id}
+
 
 class Association(Fixed):
     """AWS::EC2::SubnetRouteTableAssociation: which table a subnet follows."""
@@ -60,6 +65,14 @@ class Association(Fixed):
         """Disassociate subnet and table."""
         with gone_is_deleted():
             backend(request).disassociate_route_table(current.physical_id)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the table that the subnet follows by this association."""
+        for table in backend(request).route_tables.values():
+            for one in table.associations:
+                if one.get("RouteTableAssociationId") == current.physical_id:
+                    return {"RouteTableId": table.id, "SubnetId": one.get("SubnetId")}
+        return None
 
 
 class Route(OnMoto):
@@ -107,6 +120,11 @@ class InternetGateway(Tagged):
         """Delete the gateway; one that is attached fails."""
         with gone_is_deleted():
             backend(request).delete_internet_gateway(current.physical_id)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the tags."""
+        gateway = backend(request).internet_gateways.get(current.physical_id)
+        return gateway and {"Tags": tags_of(request, gateway.id)}
 
 
 class GatewayAttachment(OnMoto):

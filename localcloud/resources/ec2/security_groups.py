@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from localcloud.resources.base import Handler, Properties, Provisioned, Request
-from localcloud.resources.ec2.backend import Fixed, backend, tag
+from localcloud.resources.ec2.backend import Fixed, backend, tag, tags_of
 from localcloud.resources.on_moto import OnMoto, error_code, gone_is_deleted
 
 _ANYWHERE = {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}  # what AWS gives a group without egress rules
@@ -50,6 +50,20 @@ class SecurityGroup(OnMoto):
         with gone_is_deleted():
             backend(request).delete_security_group(group_id=current.physical_id)
 
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the group with all rules, those of other resources among them."""
+        group = _group(request, current.physical_id)
+        if group is None:
+            return None
+        return {
+            "GroupDescription": group.description,
+            "GroupName": group.name,
+            "SecurityGroupEgress": [_found_rule(one) for one in group.egress_rules],
+            "SecurityGroupIngress": [_found_rule(one) for one in group.ingress_rules],
+            "Tags": tags_of(request, group.id),
+            "VpcId": group.vpc_id,
+        }
+
 
 class Ingress(Fixed):
     """AWS::EC2::SecurityGroupIngress."""
@@ -70,6 +84,15 @@ class Ingress(Fixed):
         """Take the rule away; it went with its group when that is gone."""
         with gone_is_deleted():
             _revoke(request, self.direction, request.properties["GroupId"], request.properties)
+
+    def read(self, request: Request, current: Provisioned) -> Properties | None:
+        """Return the rule."""
+        group = _group(request, request.properties["GroupId"])
+        if group is None:
+            return None
+        rules = group.egress_rules if self.direction == "Egress" else group.ingress_rules
+        rule = next((one for one in rules if one.id == current.physical_id), None)
+        return rule and {**_found_rule(rule), "GroupId": group.id}
 
 
 class Egress(Ingress):
@@ -93,6 +116,30 @@ class Egress(Ingress):
         return super().create(request)
 
 
+def _group(request: Request, group_id: str) -> Any:
+    """Return moto's group, or None."""
+    groups = backend(request).groups.values()
+    return next((of_vpc[group_id] for of_vpc in groups if group_id in of_vpc), None)
+
+
+def _found_rule(rule: Any) -> dict[str, Any]:
+    """Return a rule as a template writes it."""
+    ends = "Destination" if rule.is_egress else "Source"
+    peer = {**rule.ip_range, **rule.source_group}
+    forgotten = getattr(rule, "description_given", None) if rule.prefix_list_id else None
+    found = {
+        "CidrIp": peer.get("CidrIp"),
+        "CidrIpv6": peer.get("CidrIpv6"),
+        "Description": peer.get("Description") or forgotten,
+        "FromPort": rule.from_port,
+        "IpProtocol": rule.ip_protocol,
+        "ToPort": rule.to_port,
+        f"{ends}PrefixListId": rule.prefix_list_id,
+        f"{ends}SecurityGroupId": peer.get("GroupId"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def _inline(properties: Properties, direction: str) -> list[dict[str, Any]]:
     """Return the inline rules. No rule for what goes out means that everything may."""
     given: list[dict[str, Any]] = properties.get(f"SecurityGroup{direction}", [])
@@ -105,6 +152,7 @@ def _authorize(request: Request, direction: str, group_id: str, rule: dict[str, 
     if direction == "Egress" and rule == _ANYWHERE and _has_default(ec2, group_id):
         return ""
     rules, _ = authorize(**_arguments(group_id, rule))
+    rules[0].description_given = rule.get("Description")  # moto drops the one of a rule for a prefix list
     rule_id: str = rules[0].id
     return rule_id
 
