@@ -181,7 +181,6 @@ def _deployed(engine: str) -> Iterator[Deployed]:
             raise RuntimeError(text.getvalue())
         deployment = Deployment.on_engine("local", engine, cloud=CLOUD)
         session = cloud.session()
-        credentials.forget_clients()  # they may be another cloud's
         outputs = stack_outputs(session, deployment)
         environment = DatabaseEnvironment(
             engine=outputs["DatabaseEngine"],
@@ -196,7 +195,9 @@ def _deployed(engine: str) -> Iterator[Deployed]:
             ca_bundle=cloud.ca_bundle,
         )
         cluster = deployment.stack_names[0].removesuffix("-network")
-        yield Deployed(environment, session.client("rds"), cluster)
+        with cloud.entered():  # orders are placed by the functions' code, in this process
+            credentials.forget_clients()  # they may be another cloud's
+            yield Deployed(environment, session.client("rds"), cluster)
     except Exception as error:
         error.add_note(f"the local cloud says:\n{_last_lines(Home(CLOUD).log)}")
         raise

@@ -1,6 +1,8 @@
 """The verbs on what is deployed, or would be: synth, smoke test, password; and how its account is reached."""
 
 import json
+import os
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
@@ -103,3 +105,8 @@ def session_of(console: Console, deployment: Deployment) -> boto3.Session:
         if deployment.is_local
         else account_session(console, deployment)
     )
+
+
+def environment_of(deployment: Deployment) -> Mapping[str, str]:
+    """Return the environment in which the CDK CLI reaches the deployment, on AWS or on this machine."""
+    return LocalCloud(deployment.cloud).environment if deployment.is_local else os.environ

@@ -54,11 +54,13 @@ def attached(arguments: Sequence[str], *, environment: Mapping[str, str] | None 
     ).returncode
 
 
-def synthesize(deployment: Deployment, assembly: Path, *, output: Path) -> subprocess.Popen[bytes]:
+def synthesize(
+    deployment: Deployment, assembly: Path, *, output: Path, environment: Mapping[str, str] = os.environ
+) -> subprocess.Popen[bytes]:
     """Start writing the deployment's cloud assembly to the folder `assembly`."""
     return start(
         "synth", "--quiet", "--output", str(assembly), *deployment.context_arguments,
-        environment=os.environ, output=output,
+        environment=environment, output=output,
     )  # fmt: skip
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import UTC, datetime
 
 from rich.console import Console
 
 from operate import cdk, local
-from operate.aws import check_settings, session_of
+from operate.aws import check_settings, environment_of, session_of
 from operate.deployment import PROJECT, Deployment
 from operate.lifecycle import claimed
 
@@ -29,9 +28,10 @@ def show(console: Console, deployment: Deployment) -> int:
     deployment = claimed(session, deployment, hours=None, now=datetime.now(UTC))
     assembly, logs = ASSEMBLIES / deployment.title, local.LOGS
     log = logs / f"{deployment.title}-diff-synth.log"
-    cdk.finish(cdk.synthesize(deployment, assembly, output=log), log)
+    environment = environment_of(deployment)
+    cdk.finish(cdk.synthesize(deployment, assembly, output=log, environment=environment), log)
     said = logs / f"{deployment.title}-diff.log"
-    cdk.run("diff", "--no-change-set", "--app", str(assembly), environment=os.environ, output=said)
+    cdk.run("diff", "--no-change-set", "--app", str(assembly), environment=environment, output=said)
     console.out(to_be_read(said.read_text()), highlight=False)
     return 0
 

@@ -112,6 +112,14 @@ def _clusters(session: boto3.Session, settings: Deployment) -> Iterator[Found]:
             yield Found("instance", name, name, state=state, arn=instance["DBInstanceArn"])
 
 
+def _proxies(session: boto3.Session, settings: Deployment) -> Iterator[Found]:
+    for one in _pages(session, "rds", "describe_db_proxies", "DBProxies"):
+        if one["DBProxyName"] == settings.proxy_name:
+            yield Found(
+                "proxy", one["DBProxyName"], one["DBProxyName"], state=one["Status"], arn=one["DBProxyArn"]
+            )
+
+
 def _snapshots(session: boto3.Session, settings: Deployment) -> Iterator[Found]:
     for one in _pages(
         session,
@@ -260,6 +268,7 @@ LISTERS: Mapping[str, Callable[[boto3.Session, Deployment], Iterator[Found]]] = 
     "stacks": stacks,
     "log groups": _log_groups,
     "clusters": _clusters,
+    "proxies": _proxies,
     "cluster snapshots": _snapshots,
     "automated backups": _automated_backups,
     "secrets": _secrets,

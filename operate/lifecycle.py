@@ -15,8 +15,9 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from operate import cdk, drift, guard, local
-from operate.aws import Refused, check_settings, session_of
+from operate import cdk, drift, guard, local, quotas, taken_names
+from operate.assembly import templates
+from operate.aws import Refused, check_settings, environment_of, session_of
 from operate.deployment import PROJECT, Deployment
 from operate.environments import EPHEMERAL_HOURS, Environment, environments, expiry, moment, table
 from operate.inventory import inventory
@@ -37,19 +38,27 @@ def deploy(
 ) -> int:
     """Deploy, unless that would take away what holds state, and report. Returns the CLI's or guard's code.
 
+    Raises Refused, before anything is made, when a name is taken or the account has no room for it.
     What was guarded is what is deployed: both are of one synthesis. An ephemeral environment expires `hours`
     from now; without them it keeps its expiry, or gets one.
     """
     check_settings(deployment)
     session = _begun(console, deployment)
     deployment = claimed(session, deployment, hours=hours, now=datetime.now(UTC))
-    check_settings(deployment)
+    chosen = check_settings(deployment)
     assembly = _synthesized(deployment)
     verdict = guard.check(console, session, deployment, assembly, allow=allow)
     if verdict != guard.SAFE:
         return verdict
+    wanted = templates(assembly)
+    taken_names.check(console, session, deployment, chosen, wanted)
+    if not deployment.is_local:  # this machine has no quotas
+        quotas.check(console, session, deployment, wanted)
     approval = "never" if os.environ.get("CI") or deployment.is_local else "broadening"
-    code = cdk.attached(["deploy", "--all", "--require-approval", approval, "--app", str(assembly)])
+    code = cdk.attached(
+        ["deploy", "--all", "--require-approval", approval, "--app", str(assembly)],
+        environment=environment_of(deployment),
+    )
     if code == 0:
         _report(console, session, deployment)
     return code
@@ -187,7 +196,8 @@ def _synthesized(deployment: Deployment) -> Path:
     """Return a fresh cloud assembly of the deployment; raises CdkFailed."""
     assembly = _assembly(deployment)
     log = local.LOGS / f"{deployment.title}-synth.log"
-    cdk.finish(cdk.synthesize(deployment, assembly, output=log), log)
+    synthesis = cdk.synthesize(deployment, assembly, output=log, environment=environment_of(deployment))
+    cdk.finish(synthesis, log)
     return assembly
 
 
@@ -237,7 +247,9 @@ def _destroy_stacks(console: Console, session: boto3.Session, deployment: Deploy
             _free_interfaces(session, deployment)
             force = True  # the first try has asked
         confirmed = ["--force"] if force else []
-        code = cdk.attached(["destroy", "--all", *confirmed, *_app(deployment)])
+        code = cdk.attached(
+            ["destroy", "--all", *confirmed, *_app(deployment)], environment=environment_of(deployment)
+        )
         _wait_until_settled(console, session, deployment)
     return code
 

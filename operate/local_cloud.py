@@ -8,8 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
+import botocore.session
 from rich.console import Console
 
 from operate.deployment import DEFAULT_CLOUD, PROJECT, Deployment
@@ -67,7 +69,8 @@ class LocalCloud:
     def environment(self) -> dict[str, str]:
         """This process's environment with the cloud's settings in it, for the CLI and other children."""
         exports, unset = self._settings()
-        return {name: value for name, value in os.environ.items() if name not in unset} | exports
+        own = ("AWS_ENDPOINT_URL_", *unset)
+        return {name: value for name, value in os.environ.items() if not name.startswith(own)} | exports
 
     @property
     def ca_bundle(self) -> str:
@@ -75,12 +78,29 @@ class LocalCloud:
         return self._settings()[0]["LOCALCLOUD_CA_BUNDLE"]
 
     def session(self) -> boto3.Session:
-        """Return an administrator's session on it; sets the environment, which alone names endpoints."""
-        exports, unset = self._settings()
-        for name in unset:
-            os.environ.pop(name, None)
-        os.environ.update(exports)
-        return boto3.Session(region_name=exports["AWS_REGION"])
+        """Return an administrator's session on it, whatever account the process's environment names."""
+        exports, _ = self._settings()
+        return boto3.Session(
+            botocore_session=_SessionAt(exports["AWS_ENDPOINT_URL"]),
+            region_name=exports["AWS_REGION"],
+            aws_access_key_id=exports["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=exports["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Have this whole process stand in it while the block runs: for functions' code that runs here.
+
+        Their clients know no endpoint but the environment's. Clients made before stay what they are.
+        """
+        before = dict(os.environ)
+        os.environ.clear()
+        os.environ.update(self.environment)
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
     @contextmanager
     def taken_away_unless_finished(self, console: Console) -> Iterator[None]:
@@ -118,3 +138,31 @@ class LocalCloud:
         if check and done.returncode != 0:
             raise LocalCloudFailed((done.stderr or done.stdout).strip())
         return done
+
+
+_NEVER = (None, None, None, None)
+_NO_FILE = (None, None, os.devnull, None)
+
+
+class _SessionAt(botocore.session.Session):
+    """Makes clients of one endpoint; reads no profile, no certificate and no file of whoever runs it.
+
+    boto3 has an endpoint for each client, for the process's environment and for a profile, and none for a
+    session.
+    """
+
+    def __init__(self, endpoint_url: str) -> None:
+        super().__init__(
+            session_vars={
+                "profile": _NEVER,
+                "ca_bundle": _NEVER,
+                "config_file": _NO_FILE,
+                "credentials_file": _NO_FILE,
+            }
+        )
+        self._endpoint_url = endpoint_url
+
+    def create_client(self, *arguments: Any, **given: Any) -> Any:
+        """Return a client, of this endpoint unless another one is named."""
+        given["endpoint_url"] = given.get("endpoint_url") or self._endpoint_url
+        return super().create_client(*arguments, **given)

@@ -210,6 +210,7 @@ class DeployRolesStack(cdk.Stack):
             _allow("HandOver", ["sts:AssumeRole"], self._bootstrap_roles()),
             *self._find(names),
             _allow("Look", LOOKS, ["*"]),
+            _allow("AskForRoom", ASKS, ["*"]),
             _allow("LookAtEndpoints", ["ssm:GetParametersByPath"], self._parameters(names)),
             *(self._clean_up(names) if environment.cleans_up else ()),
             _allow(
@@ -355,6 +356,7 @@ SERVICES: Mapping[str, str] = {
     "rds-db": "logins by IAM",
     "s3": "assets, seed files, trails",
     "secretsmanager": "the administrator's secret and its rotation",
+    "servicequotas": "whether there is room for an environment",
     "sns": "the alarms' topic",
     "sqs": "what a function could not handle",
     "ssm": "parameters with endpoints",
@@ -395,6 +397,7 @@ LOOKS = (
     "cloudformation:DescribeStacks",
     "cloudwatch:ListDashboards",
     "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeVpcEndpoints",
     "ec2:DescribeVpcs",
     "iam:ListRoles",
     "kms:DescribeKey",
@@ -402,13 +405,25 @@ LOOKS = (
     "lambda:ListFunctions",
     "logs:DescribeLogGroups",
     "rds:DescribeDBClusterAutomatedBackups",
+    "rds:DescribeDBClusterParameterGroups",
     "rds:DescribeDBClusterSnapshots",
     "rds:DescribeDBClusters",
     "rds:DescribeDBInstances",
+    "rds:DescribeDBParameterGroups",
+    "rds:DescribeDBProxies",
+    "rds:DescribeDBSubnetGroups",
+    "rds:DescribeEventSubscriptions",
     "secretsmanager:ListSecrets",
     "tag:GetResources",
 )
 """How an environment is found, and what a destroy has left: names and states, and nothing's content."""
+
+ASKS = (
+    "lambda:GetAccountSettings",
+    "servicequotas:GetAWSDefaultServiceQuota",
+    "servicequotas:GetServiceQuota",
+)
+"""How much an account may have (operate/quotas.py)."""
 
 
 def _allow(

@@ -19,7 +19,16 @@ from app import wire
 from localcloud.iam.evaluation import AccessRequest, Policies, Principal, evaluate
 from localcloud.iam.policy import Policy
 from stacks.assets import LambdaAsset, Platform
-from stacks.deploy_roles import ENVIRONMENTS, ISSUER, LOOKS, SERVICES, DeployRoles, DeployRolesStack, choose
+from stacks.deploy_roles import (
+    ASKS,
+    ENVIRONMENTS,
+    ISSUER,
+    LOOKS,
+    SERVICES,
+    DeployRoles,
+    DeployRolesStack,
+    choose,
+)
 from stacks.validation import SettingsError
 from tests.stacks.conftest import chosen
 from tests.stacks.synthesized import FLAGS, PROJECT, as_list
@@ -250,6 +259,15 @@ def test_what_pull_requests_leave_is_taken_away_by_their_role_alone(resources, a
 def test_looking_reads_no_content(resources):
     for action in LOOKS:
         assert re.match(r"[a-z0-9]+:(Describe|List)|tag:GetResources$", action)
+    for action in ASKS:
+        assert re.search(r"(Quota|AccountSettings)$", action)
+
+
+def test_whoever_deploys_may_ask_whether_there_is_room(resources):
+    for role in ("shop-deploy-dev", "shop-deploy-production", "shop-deploy-pull-request"):
+        for action in ASKS:
+            assert allowed(resources, role, action, "*"), (role, action)
+        assert not allowed(resources, role, "servicequotas:RequestServiceQuotaIncrease", "*")
 
 
 def test_a_pull_request_reaches_every_environment_of_its_kind_and_no_other(resources):
@@ -267,6 +285,7 @@ def test_another_bootstrap_is_another_set_of_roles():
 
 WILDCARDS = {
     "Look": "lists of what there is: AWS asks for no resource",
+    "AskForRoom": "limits of the account: AWS asks for no resource",
     "ListRoles": "likewise",
     "ServicesOfTheProject": "a boundary gives nothing; what it leaves open is listed with reasons",
     "RolesCarryTheBoundary": "a denial: of whatever role",
