@@ -90,7 +90,7 @@ POSTGRESQL = [
     FROM pg_constraint
     JOIN pg_class AS child ON child.oid = conrelid
     LEFT JOIN pg_class AS parent ON parent.oid = confrelid
-    WHERE connamespace = 'shop'::regnamespace AND contype <> 't'
+    WHERE connamespace = 'shop'::regnamespace AND contype NOT IN ('n', 't')  -- not null: see the columns
     """,
     # Indexes that are no constraints
     """

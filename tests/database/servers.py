@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,7 +23,8 @@ from aurora.session import Session
 from localcloud.aurora.mysql_server import MysqlServer
 from localcloud.aurora.postgresql_server import PostgresqlServer
 
-MAJOR = 16
+MAJOR = int(os.environ.get("POSTGRESQL_MAJOR", "16"))
+"""Of PostgreSQL; with another one, `POSTGRESQL_MAJOR=18 make test TESTS=tests/database` shows it on that."""
 MASTER = "shop_admin"
 MASTER_PASSWORD = "of a test server that lives for minutes"
 SUPERUSER = "rdsadmin"

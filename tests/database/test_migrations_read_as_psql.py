@@ -16,7 +16,8 @@ from apply_schema.sql_script import read_script
 pytestmark = pytest.mark.engine("postgresql")
 
 MIGRATIONS = Path(__file__).parents[2] / "schema" / "postgresql"
-SENT = re.compile(r"^\*{8}\*? QUERY \*{10}\n(.*?)\n\*{26}$", re.MULTILINE | re.DOTALL)
+SENT = re.compile(r"^/?\*{8}\*? QUERY \*{9,10}/?\n(.*?)\n/?\*{24,26}/?$", re.MULTILINE | re.DOTALL)
+"""A statement in the log: psql 18 makes a comment of the lines around it."""
 
 CORPUS = {
     "comments": "-- lead\n/* a /* b; */ ; */ SELECT 1 /* in ; */ + 1 -- tail ;\n, 2; -- fin ;\n",
