@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import shutil
 import threading
@@ -200,6 +201,67 @@ class Cluster:
             instance.server.configure(self._local_parameters(parameters).settings)
             instance.parameters = dict(parameters)
 
+    def upgrade(
+        self,
+        release: str,
+        parameters: Mapping[str, str],
+        instance_parameters: Mapping[str, Mapping[str, str]],
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Another release serves the same data, users and rights, with these parameters.
+
+        From the moment when the writer stops nobody is served, as on Aurora; readers are made anew. Raises
+        ProgramFailed, with everything as it was before.
+        """
+        with self._lock:
+            running_version = self.engine.running_version(release, tell)
+            former, writer, readers = self._primary, self.writer, self.readers
+            own = instance_parameters.get(writer.name, {}) if writer else {}
+            settings = self.engine.localize({**parameters, **own}, release).settings
+
+            def take_down() -> None:
+                self._leaving = former
+                for reader in readers:
+                    reader.server.stop()
+
+            self._start_primary()
+            try:
+                successor = self.engine.upgrade(
+                    former,
+                    self._next_directory(),
+                    release=release,
+                    settings=settings,
+                    take_down=take_down,
+                )
+            except Exception:
+                self._put_back(readers)
+                raise
+            finally:
+                self._leaving = None
+            self.release, self.running_version = release, running_version
+            self.parameters = dict(parameters)
+            for one in self.instances:
+                one.parameters = dict(instance_parameters.get(one.name, {}))
+            self._primary = successor
+            if writer is not None:
+                writer.server = successor
+            if successor is not former:
+                former.remove()
+            for reader in readers:
+                with contextlib.suppress(ProgramFailed):  # `recover` tries again
+                    self._make_anew(reader)
+
+    def restart(self, *names: str) -> None:
+        """These instances have been stopped and started, one after the other; readers first, and alone."""
+        with self._lock:
+            wanted = [one for one in (*self.readers, self.writer) if one is not None and one.name in names]
+            for one in wanted:
+                one.server.stop()
+                if one.server is self._primary:
+                    self._start_primary()
+                else:
+                    one.server.start()
+
     def without_effect(self, parameters: Mapping[str, str]) -> dict[str, str]:
         """Which of these do nothing here, and why; ParameterRefused for those nobody may change."""
         found = self._local_parameters(parameters).without_effect
@@ -247,6 +309,12 @@ class Cluster:
             for reader in self.readers:
                 if reader.server.is_running:
                     reader.server.follow(self._primary)
+
+    def _put_back(self, readers: Sequence[Instance]) -> None:
+        """The writer runs, and these readers follow it as before."""
+        self._start_primary()
+        for reader in readers:
+            reader.server.start()
 
     def _make_anew(self, reader: Instance) -> None:
         """This instance is a reader with the writer's data; a reader has none of its own to save."""

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from localcloud.aurora import mysql_parameters, mysql_versions, postgresql_parameters
+from localcloud.aurora import (
+    mysql_parameters,
+    mysql_upgrade,
+    mysql_versions,
+    postgresql_parameters,
+    postgresql_upgrade,
+)
 from localcloud.aurora.database_server import DatabaseServer
 from localcloud.aurora.endpoint import Front
 from localcloud.aurora.local_parameters import LocalParameters
@@ -41,6 +47,25 @@ class Create(Protocol):
         """The server, with Aurora's roles, the master user and the first database; raises ProgramFailed."""
 
 
+class Upgrade(Protocol):
+    """Makes a writer of another release from one that runs."""
+
+    def __call__(
+        self,
+        former: DatabaseServer,
+        directory: Path,
+        *,
+        release: str,
+        settings: Mapping[str, str],
+        take_down: Callable[[], None],
+    ) -> DatabaseServer:
+        """The running writer with the former's data, users and rights; it may be the former one itself.
+
+        `take_down` is called when all is checked: nobody is served until this returns. Raises ProgramFailed
+        for what cannot be upgraded; the former one's data are whole then, and it runs when started.
+        """
+
+
 class RefuseUnknown(Protocol):
     """Judges the parameters of a group."""
 
@@ -72,6 +97,7 @@ class Engine:
     """What runs here for a release; fetched if need be. Raises ProgramFailed."""
     create: Create
     clone: Callable[[DatabaseServer, Path, Mapping[str, str]], DatabaseServer]
+    upgrade: Upgrade
     localize: Callable[[Mapping[str, str], str], LocalParameters]
     """Sorts a parameter group's parameters for a release; raises ParameterRefused."""
     refuse_unknown: RefuseUnknown
@@ -126,6 +152,21 @@ def _postgresql_reader(
     return PostgresqlServer.clone(primary, directory, parameters)
 
 
+def _postgresql_upgrade(
+    former: DatabaseServer,
+    directory: Path,
+    *,
+    release: str,
+    settings: Mapping[str, str],
+    take_down: Callable[[], None],
+) -> DatabaseServer:
+    if not isinstance(former, PostgresqlServer):
+        raise TypeError(former)
+    return postgresql_upgrade.upgrade(
+        former, directory, major=int(release), settings=settings, take_down=take_down
+    )
+
+
 def _postgresql_version(release: str, tell: Tell) -> str:
     return Programs.find(int(release)).version
 
@@ -161,6 +202,19 @@ def _mysql_reader(primary: DatabaseServer, directory: Path, parameters: Mapping[
     return MysqlServer.clone(primary, directory, parameters)
 
 
+def _mysql_upgrade(
+    former: DatabaseServer,
+    directory: Path,
+    *,
+    release: str,
+    settings: Mapping[str, str],
+    take_down: Callable[[], None],
+) -> DatabaseServer:
+    if not isinstance(former, MysqlServer):
+        raise TypeError(former)
+    return mysql_upgrade.upgrade(former, settings=settings, take_down=take_down)
+
+
 POSTGRESQL = Engine(
     name="aurora-postgresql",
     product="PostgreSQL",
@@ -176,6 +230,7 @@ POSTGRESQL = Engine(
     running_version=_postgresql_version,
     create=_postgresql,
     clone=_postgresql_reader,
+    upgrade=_postgresql_upgrade,
     localize=lambda parameters, release: postgresql_parameters.localize(
         parameters, Programs.find(int(release))
     ),
@@ -200,6 +255,7 @@ MYSQL = Engine(
     running_version=lambda _release, tell: MysqlPrograms.find(tell).version,
     create=_mysql,
     clone=_mysql_reader,
+    upgrade=_mysql_upgrade,
     localize=lambda parameters, _release: mysql_parameters.localize(parameters, MysqlPrograms.find()),
     refuse_unknown=mysql_parameters.refuse_unknown,
     forces_tls=lambda parameters, _release: mysql_parameters.forces_tls(parameters),

@@ -296,6 +296,38 @@ class ManagedCluster:
         if former is not None:
             self.tell_of_instance(rds_events.INSTANCE_RESTARTED, former.name)
 
+    def upgrade(
+        self,
+        release: str,
+        parameters: Mapping[str, str],
+        instance_parameters: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        """Another major version serves the same data; RDS tells of it. ProgramFailed leaves the former."""
+        self.tell(rds_events.UPGRADE_PREPARED, name=self.identifier)
+        self.tell(rds_events.UPGRADE_STARTED)
+        try:
+            self.cluster.upgrade(release, parameters, instance_parameters)
+        except ProgramFailed:
+            self.tell(rds_events.NOT_UPGRADABLE)
+            raise
+        self._service.show(self.identifier, str(self.cluster))
+        self.tell(rds_events.MAJOR_UPGRADED)
+
+    def patch(self) -> None:
+        """Another minor version serves: all instances restart, readers first; RDS tells of it."""
+        self.tell(rds_events.UPGRADE_STARTED)
+        names = [one.name for one in self.cluster.instances]
+        self.cluster.restart(*names)
+        for name in names:
+            self.tell_of_instance(rds_events.INSTANCE_RESTARTED, name)
+        self.tell(rds_events.UPGRADED)
+
+    def change_class(self, name: str) -> None:
+        """An instance restarts, as one of another class; RDS tells of it."""
+        self.tell_of_instance(rds_events.CLASS_CHANGING, name)
+        self.cluster.restart(name)
+        self.tell_of_instance(rds_events.CLASS_CHANGED, name)
+
     def tell(self, kind: rds_events.Kind, **words: str) -> None:
         """Who subscribed hears of something that happened to the cluster."""
         self._service.tell(self.identity.region, kind, self.identifier, **words)

@@ -65,15 +65,21 @@ class Programs:
         library_directory = self.run("pg_config", "--pkglibdir").strip()
         return (Path(library_directory) / f"{name}.so").exists()
 
-    def run(self, name: str, *arguments: str | Path, timeout_seconds: float = 60) -> str:
-        """What the program wrote; ProgramFailed with its own words when it failed or took too long."""
+    def run(
+        self, name: str, *arguments: str | Path, timeout_seconds: float = 60, directory: Path | None = None
+    ) -> str:
+        """What the program wrote; ProgramFailed with its own words when it failed or took too long.
+
+        It runs in `directory`. Nothing of libpq's environment (PGHOST, PGSERVICE, …) reaches it.
+        """
         command = [self.path(name), *map(str, arguments)]
         try:
             done = subprocess.run(
                 command,
                 capture_output=True,
                 text=True,
-                cwd="/",
+                cwd=directory or "/",
+                env={name: value for name, value in os.environ.items() if not name.startswith("PG")},
                 stdin=subprocess.DEVNULL,
                 timeout=timeout_seconds,
                 check=False,

@@ -128,7 +128,7 @@ class PostgresqlServer:
             signal_file = directory / "data" / "standby.signal"
             signal_file.touch()
             give_away(signal_file)
-            settings = primary._settings if parameters is None else {**primary._durability, **parameters}
+            settings = primary._settings if parameters is None else {**primary.durability, **parameters}
             reader = cls(directory, primary.programs, settings, primary=primary)
             built.append(reader)
             reader.start()
@@ -241,9 +241,9 @@ class PostgresqlServer:
         Raises ProgramFailed with the server's words for a bad value; the former settings are then in force.
         """
         former = self._settings
-        if settings == {name: value for name, value in former.items() if name not in self._durability}:
+        if settings == {name: value for name, value in former.items() if name not in self.durability}:
             return
-        self._settings = {**self._durability, **settings}
+        self._settings = {**self.durability, **settings}
         try:
             self._apply_settings()
         except ProgramFailed:
@@ -318,7 +318,8 @@ class PostgresqlServer:
         return connection
 
     @property
-    def _durability(self) -> dict[str, str]:
+    def durability(self) -> dict[str, str]:
+        """What it was made with, and no parameter changes."""
         return {name: self._settings[name] for name in NOT_DURABLE if name in self._settings}
 
     def _create_roles(self, master_user: str, master_password: str) -> None:

@@ -110,7 +110,7 @@ class Engine:
 
     def _undo_update(self, journal: Journal) -> None:
         """Bring updated resources back, then delete new ones; old ones that were replaced still exist."""
-        provisioner = Provisioner(self.region, self.stack)
+        provisioner = Provisioner(self.region, self.stack, rolling_back=True)
         before = journal.resources
 
         def bring_back(name: str) -> None:

@@ -34,6 +34,7 @@ class Provisioner:
     stack: Stack
     cancelled: threading.Event = field(default_factory=threading.Event)
     """Set when another resource has failed: what still runs then counts as cancelled, as on AWS."""
+    rolling_back: bool = False
 
     def create(self, resource: StackResource) -> None:
         """Create it; whatever exists afterwards is in `resource.provisioned`, also after a failure."""
@@ -193,6 +194,7 @@ class Provisioner:
             region=self.region.name,
             cloud=self.region.cloud,
             tell=lambda text: self.stack.record(resource, resource.status, text),
+            rolling_back=self.rolling_back,
         )
 
     def _fetched_if_possible(self, properties: Properties) -> Properties:

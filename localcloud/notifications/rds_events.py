@@ -77,6 +77,39 @@ FAILOVER_FAILED = Kind(
     "failover",
     "Cluster failover failed, check the health of your cluster instances and try again.",
 )
+UPGRADE_PREPARED = Kind(
+    Source.CLUSTER, "RDS-EVENT-0363", "maintenance", "Upgrade preparation in progress: {name}"
+)
+UPGRADE_STARTED = Kind(
+    Source.CLUSTER, "RDS-EVENT-0177", "maintenance", "Database cluster upgrade is in progress."
+)
+MAJOR_UPGRADED = Kind(
+    Source.CLUSTER,
+    "RDS-EVENT-0176",
+    "maintenance",
+    "Database cluster engine major version has been upgraded.",
+)
+UPGRADED = Kind(
+    Source.CLUSTER, "RDS-EVENT-0173", "maintenance", "Database cluster engine version has been upgraded."
+)
+NOT_UPGRADABLE = Kind(
+    Source.CLUSTER,
+    "RDS-EVENT-0174",
+    "maintenance",
+    "Database cluster is in a state that cannot be upgraded.",
+)
+CLASS_CHANGING = Kind(
+    Source.INSTANCE,
+    "RDS-EVENT-0012",
+    "configuration change",
+    "Applying modification to database instance class.",
+)
+CLASS_CHANGED = Kind(
+    Source.INSTANCE,
+    "RDS-EVENT-0014",
+    "configuration change",
+    "Finished applying modification to DB instance class.",
+)
 INSTANCE_CREATED = Kind(Source.INSTANCE, "RDS-EVENT-0005", "creation", "DB instance created.")
 INSTANCE_DELETED = Kind(Source.INSTANCE, "RDS-EVENT-0003", "deletion", "DB instance deleted.")
 INSTANCE_RESTARTED = Kind(Source.INSTANCE, "RDS-EVENT-0006", "availability", "DB instance restarted.")

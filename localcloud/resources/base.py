@@ -29,6 +29,8 @@ class Request:
     cloud: Cloud
     tell: Callable[[str], None] = field(default=lambda _: None, compare=False)
     """Shows among the stack's events what takes long."""
+    rolling_back: bool = False
+    """Whether an update brings back what stood before a failure: some handlers then ask for less."""
 
     def generated_name(self, *, longest: int, lower: bool = False) -> str:
         """Return a new name as CloudFormation makes it: <stack>-<logical id>-<12 random characters>.

@@ -16,6 +16,7 @@ from localcloud.aurora import cluster as aurora_cluster
 from localcloud.aurora.engines import ENGINES, Engine
 from localcloud.aurora.managed import AuroraService, Identity, ManagedCluster
 from localcloud.aurora.postgresql_programs import ProgramFailed
+from localcloud.aurora.upgrades import UpgradeRefused
 from localcloud.notifications import rds_events
 from localcloud.resources import rds_readings
 from localcloud.resources.base import Handler, Properties, Provisioned, Request, ResourceFailed
@@ -27,6 +28,7 @@ from localcloud.resources.rds_records import (
     moto_arguments,
     tell_what_has_no_effect,
 )
+from localcloud.resources.rds_upgrades import ChangeOfVersion, Upgrade
 
 _log = logging.getLogger(__name__)
 
@@ -45,17 +47,17 @@ class Cluster(Handler):
 
     supported: ClassVar[frozenset[str] | None] = frozenset(
         {
-            "DatabaseName", "DBClusterIdentifier", "DBClusterParameterGroupName", "DBSubnetGroupName",
-            "DeletionProtection", "EnableIAMDatabaseAuthentication", "Engine", "EngineVersion",
-            "ManageMasterUserPassword", "MasterUserPassword", "MasterUserSecret", "MasterUsername", "Port",
-            "Tags", "VpcSecurityGroupIds",
+            "DatabaseName", "DBClusterIdentifier", "DBClusterParameterGroupName",
+            "DBInstanceParameterGroupName", "DBSubnetGroupName", "DeletionProtection",
+            "EnableIAMDatabaseAuthentication", "Engine", "EngineVersion", "ManageMasterUserPassword",
+            "MasterUserPassword", "MasterUserSecret", "MasterUsername", "Port", "Tags", "VpcSecurityGroupIds",
         }
     )  # fmt: skip
     no_local_effect: ClassVar[frozenset[str]] = frozenset(
         {
             "AutoMinorVersionUpgrade", "AvailabilityZones", "BacktrackWindow", "BackupRetentionPeriod",
             "CopyTagsToSnapshot",
-            "DatabaseInsightsMode", "DBInstanceParameterGroupName", "DeleteAutomatedBackups",
+            "DatabaseInsightsMode", "DeleteAutomatedBackups",
             "EnableCloudwatchLogsExports", "EnableHttpEndpoint", "EnableLocalWriteForwarding",
             "EngineLifecycleSupport", "EngineMode", "KmsKeyId", "MonitoringInterval", "MonitoringRoleArn",
             "NetworkType", "PerformanceInsightsEnabled", "PerformanceInsightsKmsKeyId",
@@ -93,10 +95,12 @@ class Cluster(Handler):
         """Bring password, parameters, port and record to what the template says."""
         given, managed = request.properties, _managed(current)
         record = backend(request).clusters[current.physical_id]
-        _refuse_major_upgrade(given, managed)
+        upgrade = _accepted_upgrade(request, managed, previous)
         _refuse_what_the_engine_lacks(given, managed.cluster.engine)
         _refuse_late_backtrack(given, previous)
         refuse_monitoring(request)
+        if upgrade is not None:
+            upgrade.run()
         group = given.get("DBClusterParameterGroupName")
         if group != previous.get("DBClusterParameterGroupName"):
             parameters = cluster_parameters(request, group, managed.parameter_family)
@@ -294,12 +298,31 @@ def _backtrack_seconds(given: Properties) -> int:
     return int(given.get("BacktrackWindow") or 0)
 
 
-def _refuse_major_upgrade(given: Properties, managed: ManagedCluster) -> None:
-    if _release(given) != managed.cluster.release:
-        raise ResourceFailed(
-            f"EngineVersion {_version(given)}: the local cloud upgrades no major version in place"
-            f" (running: {managed.cluster.release}); replace the cluster, or destroy and deploy anew"
-        )
+def _accepted_upgrade(request: Request, managed: ManagedCluster, previous: Properties) -> Upgrade | None:
+    """The change of version that CloudFormation's own handler asks RDS for.
+
+    It names a version only where the template has another one, with AllowMajorVersionUpgrade, and none in a
+    rollback: Aurora would refuse to go back.
+    https://github.com/aws-cloudformation/aws-cloudformation-resource-providers-rds (aws-rds-dbcluster,
+    Translator.modifyDbClusterRequest)
+    """
+    given = request.properties
+    version = given.get("EngineVersion")
+    if request.rolling_back or version is None or version == previous.get("EngineVersion"):
+        return None
+    instance_group = given.get("DBInstanceParameterGroupName")
+    named = instance_group != previous.get("DBInstanceParameterGroupName")
+    change = ChangeOfVersion(
+        str(version),
+        allow_major=True,
+        cluster_group=given.get("DBClusterParameterGroupName"),
+        instance_group=instance_group if named else None,
+        with_password=given.get("MasterUserPassword") != previous.get("MasterUserPassword"),
+    )
+    try:
+        return Upgrade.accept(backend(request), managed, change)
+    except UpgradeRefused as error:
+        raise ResourceFailed(str(error)) from error
 
 
 def _change_password(request: Request, record: Any, managed: ManagedCluster, previous: Properties) -> None:
@@ -342,7 +365,6 @@ def _modify(record: Any, given: Properties) -> None:
     for name, value in moto_arguments(given, _RECORDED).items():
         setattr(record, name, value)
     record.deletion_protection = flag(given, "DeletionProtection")
-    record.engine_version = _version(given)
     record.parameter_group = given.get("DBClusterParameterGroupName") or record.parameter_group
     record.port = _port(given)
     record.iam_auth = flag(given, "EnableIAMDatabaseAuthentication")

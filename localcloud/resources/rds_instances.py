@@ -89,6 +89,8 @@ class Instance(Handler):
             parameters = instance_parameters(request, group, managed.parameter_family)
             tell_what_has_no_effect(current.physical_id, managed.cluster.without_effect(parameters))
             managed.cluster.change_instance_parameters(current.physical_id, parameters)
+        if given.get("DBInstanceClass") != record.db_instance_class:
+            _change_class(managed, current.physical_id)
         for name, value in moto_arguments(given, _RECORDED).items():
             setattr(record, name, value)
         show_monitoring(record, given)
@@ -138,6 +140,13 @@ def _start(request: Request, managed: ManagedCluster, identifier: str) -> None:
     tell_what_has_no_effect(identifier, managed.cluster.without_effect(parameters))
     try:
         managed.add_instance(identifier, parameters, promotion_tier=int(given.get("PromotionTier", 1)))
+    except ProgramFailed as error:
+        raise ResourceFailed(str(error)) from error
+
+
+def _change_class(managed: ManagedCluster, identifier: str) -> None:
+    try:
+        managed.change_class(identifier)
     except ProgramFailed as error:
         raise ResourceFailed(str(error)) from error
 

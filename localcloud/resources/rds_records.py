@@ -27,16 +27,31 @@ def moto_arguments(properties: Properties, names: Iterable[str]) -> dict[str, An
 
 def cluster_parameters(request: Request, group: str | None, family: str) -> dict[str, str]:
     """What a cluster parameter group of this family sets; nothing for a default group."""
-    groups = backend(request).db_cluster_parameter_groups
+    return cluster_parameters_of(backend(request), group, family)
+
+
+def cluster_parameters_of(rds: RDSBackend, group: str | None, family: str) -> dict[str, str]:
+    """The same, for who has no request of CloudFormation's."""
+    groups = rds.db_cluster_parameter_groups
     families = {name: one.db_parameter_group_family for name, one in groups.items()}
     return _parameters(groups, families, group, family, "cluster parameter group")
 
 
 def instance_parameters(request: Request, group: str | None, family: str) -> dict[str, str]:
     """What an instance's parameter group of this family sets; nothing for a default group."""
-    groups = backend(request).db_parameter_groups
+    return instance_parameters_of(backend(request), group, family)
+
+
+def instance_parameters_of(rds: RDSBackend, group: str | None, family: str) -> dict[str, str]:
+    """The same, for who has no request of CloudFormation's."""
+    groups = rds.db_parameter_groups
     families = {name: one.family for name, one in groups.items()}
     return _parameters(groups, families, group, family, "parameter group")
+
+
+def is_default_group(group: str) -> bool:
+    """Whether RDS itself keeps this parameter group."""
+    return group.startswith(_DEFAULT_GROUP_PREFIX)
 
 
 def tell_what_has_no_effect(owner: str, without_effect: Mapping[str, str]) -> None:
@@ -50,7 +65,7 @@ def _parameters(
 ) -> dict[str, str]:
     if group is None:
         return {}
-    is_default = group.startswith(_DEFAULT_GROUP_PREFIX)
+    is_default = is_default_group(group)
     if not is_default and group not in groups:
         raise ResourceFailed(f"{kind} {group} does not exist")
     own = group.removeprefix(_DEFAULT_GROUP_PREFIX) if is_default else families[group]

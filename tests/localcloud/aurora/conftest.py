@@ -188,6 +188,7 @@ class Stack:
         self.cloud = cloud
         self.dialect = dialect
         self.tell = list[str]().append
+        self.rolling_back = False
         self._existing: dict[str, tuple[str, dict[str, Any], Provisioned]] = {}
 
     def create(self, resource_type: str, logical_id: str, **properties: Any) -> Provisioned:
@@ -231,6 +232,7 @@ class Stack:
             REGION,
             self.cloud,
             self.tell,
+            self.rolling_back,
         )
 
 
