@@ -408,6 +408,7 @@ LOOKS = (
     "rds:DescribeDBClusterParameterGroups",
     "rds:DescribeDBClusterSnapshots",
     "rds:DescribeDBClusters",
+    "rds:DescribeDBEngineVersions",
     "rds:DescribeDBInstances",
     "rds:DescribeDBParameterGroups",
     "rds:DescribeDBProxies",

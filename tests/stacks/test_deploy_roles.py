@@ -236,6 +236,7 @@ OF_PULL_REQUESTS = [
     ("ec2:DeleteNetworkInterface", arn("ec2", "network-interface/eni-1"), ""),
     ("tag:GetResources", "*", ""),
     ("rds:DescribeDBClusters", "*", ""),
+    ("rds:DescribeDBEngineVersions", "*", ""),
 ]
 
 
