@@ -28,6 +28,10 @@ SEED_FILE ?=
 SEED_LINES ?=
 WITHOUT ?=
 VERB ?= status
+REHEARSAL ?=
+ORDER_SECONDS ?=
+MOMENT ?=
+TO ?=
 BENCH ?=
 OPTIONS ?=
 TESTS ?= tests
@@ -42,7 +46,8 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 OPERATE := $(RUN) -m operate
 ON_ENGINE = $(if $(ENGINE),--engine "$(ENGINE)")
-WHERE = $(if $(LOCAL),--local) $(if $(CLOUD),--cloud "$(CLOUD)")
+ON_CLOUD = $(if $(CLOUD),--cloud "$(CLOUD)")
+WHERE = $(if $(LOCAL),--local) $(ON_CLOUD)
 WHICH = --deployment "$(DEPLOYMENT)" $(ON_ENGINE) $(if $(NAME),--name "$(NAME)") $(WHERE)
 MAY_GO = $(if $(ALLOW),--allow "$(ALLOW)")
 TAGGED = $(if $(OWNER),--owner "$(OWNER)") $(if $(EXPIRES_HOURS),--expires-hours "$(EXPIRES_HOURS)")
@@ -51,7 +56,7 @@ ROLES = --no-notices --app "$(RUN) app_deploy_roles.py" --output "$(ROLES_FOLDER
 	$(if $(QUALIFIER),-c qualifier="$(QUALIFIER)") $(if $(PROVIDER_ARN),-c provider_arn="$(PROVIDER_ARN)")
 SEED = $(if $(SEED_FILE),--seed-file "$(SEED_FILE)") $(if $(SEED_LINES),--seed-lines "$(SEED_LINES)")
 
-.PHONY: help setup local local-status local-destroy test check format synth diff guard deploy destroy leftovers list sweep drift smoke migrations \
+.PHONY: help setup local local-status local-destroy test check format synth diff guard deploy destroy leftovers list sweep drift smoke rehearse migrations \
 	audit pipeline cost lint-migrations lint-workflows synth-roles deploy-roles acid bench clean
 
 help:  ## list the verbs
@@ -79,13 +84,13 @@ node_modules/.ready: package.json package-lock.json
 	@touch $@
 
 local: setup  ## deploy onto this machine, load and prove it   [ENGINE=mysql] [SEED_FILE=path|SEED_LINES=n] [WITHOUT=network]
-	@$(OPERATE) local up $(ON_ENGINE) $(SEED) $(if $(WITHOUT),--without "$(WITHOUT)")
+	@$(OPERATE) local up $(ON_ENGINE) $(ON_CLOUD) $(SEED) $(if $(WITHOUT),--without "$(WITHOUT)")
 
 local-status: setup  ## show the local deployments again          [ENGINE=mysql, that one alone]
-	@$(OPERATE) local status $(ON_ENGINE)
+	@$(OPERATE) local status $(ON_ENGINE) $(ON_CLOUD)
 
 local-destroy: setup  ## take them away, and report what is left   [ENGINE=mysql, that one alone]
-	@$(OPERATE) local down $(ON_ENGINE)
+	@$(OPERATE) local down $(ON_ENGINE) $(ON_CLOUD)
 
 test: setup build/audit/.ready  ## the tests; all with LONG=1           [TESTS=tests/stacks] [LONG=1, four minutes more]
 	@$(RUN) -m pytest $(TESTS) -n auto --dist loadfile $(if $(LONG),,-m "not long")
@@ -131,6 +136,10 @@ drift: setup  ## say what was changed past the templates      DEPLOYMENT=name [N
 
 smoke: setup  ## run the smoke test again                      DEPLOYMENT=name (local and local-mysql too)
 	@$(OPERATE) smoke $(WHICH)
+
+rehearse: setup  ## fail over, restore or upgrade, and compare   REHEARSAL=failover|snapshot|point-in-time|upgrade DEPLOYMENT=name [ORDER_SECONDS=120] [MOMENT=...Z] [TO=version]
+	@$(OPERATE) rehearse "$(REHEARSAL)" $(WHICH) $(if $(ORDER_SECONDS),--order-seconds "$(ORDER_SECONDS)") \
+		$(if $(MOMENT),--moment "$(MOMENT)") $(if $(TO),--to "$(TO)")
 
 pipeline: setup  ## a pull request's pipeline, on the local cloud  [JOBS="check ephemeral"] [ENGINE=mysql]
 	@$(RUN) -m operate.pipeline $(JOBS) $(ON_ENGINE)

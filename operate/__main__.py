@@ -14,6 +14,7 @@ from operate.cdk import CdkFailed
 from operate.cost import command as cost
 from operate.deployment import DEFAULT_CLOUD, Deployment
 from operate.local_cloud import LocalCloud, LocalCloudFailed
+from operate.rehearsals import command as rehearsals
 from stacks.engines import ENGINES
 from stacks.settings import DEPLOYMENTS
 
@@ -55,6 +56,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         return LIFE[options.verb](console, deployment, options)
     if options.verb == "cost":
         return cost.run(console, deployment, compare=options.compare)
+    if options.verb == "rehearse":
+        return rehearsals.run(console, deployment, _wanted(options))
     if options.verb == "migrations":
         return migrations.run(console, deployment, _order(options), as_json=options.json)
     verbs = {
@@ -103,6 +106,16 @@ def _order(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _wanted(options: argparse.Namespace) -> rehearsals.Wanted:
+    return rehearsals.Wanted(
+        options.rehearsal,
+        seconds=options.order_seconds,
+        customers=options.customers,
+        moment=options.moment,
+        to=options.to,
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m operate", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -137,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_deployment(on_aws)
         _add_seed(on_aws)
     _add_life(verbs)
+    _add_rehearsals(verbs)
     for each in verbs.choices.values():
         each.add_argument(
             "--cloud", default=DEFAULT_CLOUD, help="which local cloud, where several run side by side"
@@ -171,6 +185,20 @@ def _add_life(verbs: Any) -> None:
     sweep.add_argument("--dry", action="store_true", help="only say which")
     for each in (listing, sweep):
         each.set_defaults(deployment="dev", engine="", name="")  # of which only the region counts
+
+
+def _add_rehearsals(verbs: Any) -> None:
+    rehearse = verbs.add_parser(
+        "rehearse", help="fail over, restore or upgrade, measure it, compare the data"
+    )
+    rehearse.add_argument("rehearsal", choices=rehearsals.REHEARSALS)
+    _add_deployment(rehearse)
+    rehearse.add_argument("--order-seconds", type=int, help="failover: for how long customers order")
+    rehearse.add_argument("--customers", type=int, default=4, help="failover: how many")
+    rehearse.add_argument("--moment", default="", help="point-in-time: as 2026-12-24T18:00:00Z; default: now")
+    rehearse.add_argument(
+        "--to", default="", metavar="VERSION", help="upgrade: default: the settings' version"
+    )
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ MOST_CUSTOMERS = 16
 SHORTEST_SECONDS, LONGEST_SECONDS = 1, 600
 PATIENCE_SECONDS = 60.0
 """For which a customer waits for one order: longer than a failover takes."""
+THINKING_SECONDS = 0.01
+"""Between one order of a customer's and the next: this measures a pause, and is to load nobody's writer."""
 MOST_QUANTITY = 3
 PURGED_AT_ONCE = 1000
 NAMED = 10
@@ -190,6 +192,7 @@ def _order(
             while not (stop.is_set() or deadline.passed() or promises.gave_up):
                 _ask_for_one(client, choice, promises, lock, started=started, deadline=deadline)
                 served[number].set()
+                stop.wait(THINKING_SECONDS)
 
     def count_retry() -> None:
         with lock:
