@@ -85,6 +85,8 @@ class Deployment:
             values["ENGINE"] = ""  # its kind says it
         elif self.on_local_cloud:
             values["LOCAL"] = "1"
+        if self.is_local and self.cloud != DEFAULT_CLOUD:
+            values["CLOUD"] = self.cloud
         return " ".join(f"{key}={value}" for key, value in values.items() if value)
 
     @property

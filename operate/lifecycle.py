@@ -32,6 +32,9 @@ LONGEST_HOURS = 24 * 90
 PATIENCE_SECONDS = 3600
 """Aurora takes about ten minutes to go, and what Lambda holds in a VPC up to forty."""
 
+STUCK = frozenset({"ROLLBACK_FAILED", "DELETE_FAILED"})
+"""Statuses after which CloudFormation does nothing to a stack but delete it."""
+
 
 def deploy(
     console: Console, deployment: Deployment, *, hours: float | None = None, allow: Collection[str] = ()
@@ -44,6 +47,7 @@ def deploy(
     """
     check_settings(deployment)
     session = _begun(console, deployment)
+    _refuse_stuck(session, deployment)
     deployment = claimed(session, deployment, hours=hours, now=datetime.now(UTC))
     chosen = check_settings(deployment)
     assembly = _synthesized(deployment)
@@ -190,6 +194,20 @@ def _begun(console: Console, deployment: Deployment) -> boto3.Session:
         cloud.start()
         local.bootstrap(cloud)
     return session_of(console, deployment)
+
+
+def _refuse_stuck(session: boto3.Session, deployment: Deployment) -> None:
+    """Raise Refused where a stack can only be deleted: a protected one nobody would delete in passing."""
+    stuck = {name: one for name, one in _standing(session, deployment).items() if one in STUCK}
+    if not stuck:
+        return
+    protected = check_settings(deployment).termination_protection
+    unprotect = f" UNPROTECT={deployment.title}" if protected else ""
+    said = ", ".join(f"{name} is {status}" for name, status in stuck.items())
+    raise Refused(
+        f"{said}: it was not taken back whole, and can only be destroyed. Nothing was made. Look at what "
+        f"failed in its events; then make destroy {deployment.variables}{unprotect}, and deploy again"
+    )
 
 
 def _synthesized(deployment: Deployment) -> Path:

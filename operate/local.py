@@ -9,7 +9,7 @@ from rich.console import Console
 from operate import cdk
 from operate.assembly import resource_counts
 from operate.aws import Refused, check_settings
-from operate.deployment import LOCAL, PROJECT, Deployment
+from operate.deployment import DEFAULT_CLOUD, LOCAL, PROJECT, Deployment
 from operate.local_cloud import LocalCloud
 from operate.progress import Follower, StackProgress, shown
 from operate.report import print_report
@@ -47,7 +47,9 @@ def status(console: Console, cloud: LocalCloud, *, engine: str = "") -> int:
     """Print the report of what is deployed locally; raises Refused when nothing is."""
     deployments = _standing(cloud, engine)
     if not deployments:
-        raise Refused(f"nothing is deployed on this machine: run make local{_variable(engine)}")
+        raise Refused(
+            f"nothing is deployed on this machine: run make local{_variable('ENGINE', engine)}{_which(cloud)}"
+        )
     return _report(console, cloud, deployments)
 
 
@@ -74,7 +76,7 @@ def _report(console: Console, cloud: LocalCloud, deployments: Sequence[Deploymen
         f'Point any AWS tool at it:   eval "$(.venv/bin/python -m localcloud env --name {cloud.name})"',
         soft_wrap=True,
     )
-    console.print("Take it away:               make local-destroy")
+    console.print(f"Take it away:               make local-destroy{_which(cloud)}")
     for line in cloud.unenforced():
         console.print(f"Not enforced, so that AWS may refuse what passed here: {line}", soft_wrap=True)
     return 1 if incomplete else 0
@@ -87,7 +89,7 @@ def _is_reported(console: Console, cloud: LocalCloud, deployment: Deployment) ->
             cloud.session(),
             deployment,
             ca_bundle=cloud.ca_bundle,
-            next_steps=[f"Prove it again:             make smoke DEPLOYMENT={deployment.title}"],
+            next_steps=[f"Prove it again:             make smoke {deployment.variables}"],
         )
     except ClientError as error:
         console.print(f"{deployment.title} is not complete ({error}): deploy it again", style="red")
@@ -173,5 +175,9 @@ def _follower(cloud: LocalCloud, deployment: Deployment) -> Follower:
     return Follower(cloud.session(), stacks)
 
 
-def _variable(engine: str) -> str:
-    return f" ENGINE={engine}" if engine else ""
+def _which(cloud: LocalCloud) -> str:
+    return _variable("CLOUD", cloud.name if cloud.name != DEFAULT_CLOUD else "")
+
+
+def _variable(name: str, value: str) -> str:
+    return f" {name}={value}" if value else ""

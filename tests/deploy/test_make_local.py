@@ -98,7 +98,8 @@ def test_it_reports_what_is_there_proves_it_again_and_takes_it_away(
         "order lines",
     ):
         assert promise in up.stdout
-    assert "make local-destroy" in up.stdout
+    assert f"make local-destroy CLOUD={verbs.cloud}" in up.stdout
+    assert f"make smoke DEPLOYMENT={name} CLOUD={verbs.cloud}" in up.stdout
 
     _try_pasted[engine](up.stdout, tmp_path)
 

@@ -5,6 +5,7 @@ Each engine is deployed for good and for a while, each time on a cloud of its ow
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -53,7 +54,7 @@ def unreadable(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def no_assembly_stays(cloud: LocalCloud) -> Iterator[None]:
     """Remove what the verbs have synthesized for this cloud."""
     yield
-    shutil.rmtree(ROOT / "build" / "assemblies" / cloud.name)
+    shutil.rmtree(ROOT / "build" / "assemblies" / cloud.name, ignore_errors=True)
 
 
 @pytest.mark.long
@@ -64,8 +65,7 @@ def test_nothing_is_left_but_what_is_to_be_kept(kind: str, engine: str, cloud: L
     chosen = choose(kind, name=name or None, engine=engine, target="local")
     which = ["--deployment", kind, "--engine", engine, "--local", "--cloud", cloud.name]
     which += ["--name", name] if name else []
-    cloud.person.run([str(ROOT / "node_modules/.bin/cdk"), "bootstrap", "--app", "", "--no-notices",
-                      "aws://123456789012/us-east-1"], cwd=ROOT, env=cloud.env)  # fmt: skip
+    bootstrap(cloud)
 
     failed = operate(cloud, "deploy", *which, "--seed-file", str(unreadable))
     assert failed.returncode != 0, failed.stdout
@@ -81,6 +81,64 @@ def test_nothing_is_left_but_what_is_to_be_kept(kind: str, engine: str, cloud: L
     kept = Counter(re.findall(r"^  kept +(.+?)  +[\d.]+ USD", done.stdout, re.MULTILINE))
     assert kept == (KEPT if chosen.retain_data else {}), done.stdout
     assert cloud.left_over() == ([f"secrets: {chosen.secret_name}"] if chosen.retain_data else [])
+    if chosen.retain_data:
+        again = operate(cloud, "deploy", *which)
+        assert again.returncode == 1, again.stdout
+        for said in ("Nothing was made", f"secret {chosen.secret_name} (in use)", "delete-backup-vault"):
+            assert said in again.stdout, again.stdout
+        assert statuses(cloud, chosen) == []
+
+
+@pytest.mark.long
+def test_a_creation_that_fails_leaves_nothing_empty_that_is_to_be_retained(cloud: LocalCloud, tmp_path: Path):
+    chosen = choose("production", target="local")
+    bootstrap(cloud)
+    cdk = [str(ROOT / "node_modules/.bin/cdk"), "--no-notices", "--app"]
+    assembly = str(tmp_path / "assembly")
+    context = ["-c", "deployment=production", "-c", "target=local"]
+    app = f"{sys.executable} app.py"
+    cloud.person.run([*cdk, app, "synth", "--quiet", "--output", assembly, *context], cwd=ROOT, env=cloud.env)
+    made = fail_after_what_is_retained(Path(assembly) / "Database.template.json")
+    assert len(made) == sum(KEPT.values()) - 1, "the snapshot comes in the end"
+    deploy = [*cdk, assembly, "deploy", "--require-approval", "never", "Database"]
+    failed = cloud.person.run(deploy, cwd=ROOT, env=cloud.env, check=False)
+    assert failed.returncode == 1, failed.stdout
+    assert statuses(cloud, chosen) == ["CREATE_COMPLETE", "ROLLBACK_COMPLETE"]
+    for logical_id in made:
+        assert events(cloud, chosen.stack_name("database"), logical_id)[0] == "DELETE_COMPLETE", logical_id
+    assert [one for one in cloud.left_over() if chosen.secret_name in one] == []
+
+
+def fail_after_what_is_retained(path: Path) -> list[str]:
+    """Add to a template what fails once all is made that is to be retained, and before the cluster.
+
+    Nobody takes back a cluster that is protected: from then on nothing is empty any more.
+    """
+    template = json.loads(path.read_text())
+    made = [
+        name for name, one in template["Resources"].items()
+        if one.get("DeletionPolicy", "Delete") not in {"Delete", "Snapshot"}
+    ]  # fmt: skip
+    template["Resources"]["Failing"] = {
+        "Type": "AWS::SSM::Parameter",
+        "Properties": {"Name": "aws-is-reserved", "Type": "String", "Value": "-"},
+        "DependsOn": made,
+    }
+    (cluster,) = (one for one in template["Resources"].values() if one["Type"] == "AWS::RDS::DBCluster")
+    cluster["DependsOn"] = [*cluster.get("DependsOn", []), "Failing"]
+    path.write_text(json.dumps(template))
+    return made
+
+
+def bootstrap(cloud: LocalCloud) -> None:
+    command = [str(ROOT / "node_modules/.bin/cdk"), "bootstrap", "--app", "", "--no-notices"]
+    cloud.person.run([*command, "aws://123456789012/us-east-1"], cwd=ROOT, env=cloud.env)
+
+
+def events(cloud: LocalCloud, stack: str, logical_id: str) -> list[str]:
+    """Return the statuses of a resource, the last one first."""
+    found = cloud.items("cloudformation", "describe_stack_events", "StackEvents", StackName=stack)
+    return [one["ResourceStatus"] for one in found if one["LogicalResourceId"] == logical_id]
 
 
 def assert_no_loss_passes_the_guard(cloud: LocalCloud, chosen: Deployment) -> None:

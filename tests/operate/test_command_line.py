@@ -115,6 +115,14 @@ def test_a_command_to_paste_names_the_engine_where_the_kind_does_not():
     assert Deployment(kind="ephemeral", name="pr-42").variables == "DEPLOYMENT=ephemeral NAME=pr-42"
 
 
+def test_a_command_to_paste_names_the_cloud_where_it_is_not_the_usual_one():
+    one = Deployment(kind="ephemeral", name="pr-42", on_local_cloud=True, cloud="mine")
+    assert one.variables == "DEPLOYMENT=ephemeral NAME=pr-42 LOCAL=1 CLOUD=mine"
+    assert Deployment(kind="local", cloud="mine").variables == "DEPLOYMENT=local CLOUD=mine"
+    assert Deployment(kind="local").variables == "DEPLOYMENT=local"
+    assert Deployment(kind="dev", cloud="mine").variables == "DEPLOYMENT=dev", "which is on AWS"
+
+
 def test_an_unknown_engine_is_wrong_usage_that_names_those_that_exist():
     for arguments in (["local", "up"], ["synth", "--deployment", "dev"]):
         done = operate(*arguments, "--engine", "oracle")
@@ -143,10 +151,10 @@ def test_an_engine_that_a_deployment_cannot_have_is_refused():
 )
 def test_make_passes_the_engine_on(verb: str, passed: str):
     done = subprocess.run(
-        ["make", verb, "ENGINE=mysql", "--dry-run", "--silent"],
+        ["make", verb, "ENGINE=mysql", "CLOUD=mine", "--dry-run", "--silent"],
         cwd=PROJECT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert f"operate {passed}" in done.stdout.replace('"', "")
+    assert f"operate {passed} --cloud mine" in " ".join(done.stdout.replace('"', "").split())
 
 
 def test_where_no_server_of_an_engine_can_be_had_make_local_says_how_to_get_one(tmp_path: Path):

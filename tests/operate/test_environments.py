@@ -149,6 +149,22 @@ def test_a_wrong_name_owner_or_expiry_is_refused_before_anything_begins(wrong, s
         check_settings(wrong)
 
 
+@pytest.mark.parametrize(
+    ("one", "next_step"),
+    [
+        (PR, "make destroy DEPLOYMENT=ephemeral NAME=pr-1, and"),
+        (Deployment(kind="production"), "make destroy DEPLOYMENT=production UNPROTECT=production, and"),
+    ],
+)
+@pytest.mark.parametrize("status", ["ROLLBACK_FAILED", "DELETE_FAILED"])
+def test_a_stack_that_can_only_be_destroyed_is_not_deployed_to(session, monkeypatch, one, next_step, status):
+    name = one.stack_names[1]
+    monkeypatch.setattr(lifecycle, "_begun", lambda *_: session)
+    monkeypatch.setattr(lifecycle, "_standing", lambda *_: {name: status})
+    with pytest.raises(Refused, match=rf"{name} is {status}.*Nothing was made.*{next_step} deploy again"):
+        lifecycle.deploy(Console(quiet=True), one)
+
+
 def test_all_that_is_wrong_is_said_at_once():
     with pytest.raises(Refused) as refused:
         check_settings(replace(PR, name="Pr", owner="\n", expires="x"))
