@@ -85,6 +85,7 @@ class Cluster(Handler):
             _forget(request, identifier)
             raise
         show_monitoring(record, given)
+        record.status = "available"  # moto says "creating" to the first who asks, whenever that is
         moto_aurora_seams.show_cluster(
             record, managed.writer_address, managed.reader_address, managed.fail_over
         )
@@ -368,4 +369,5 @@ def _modify(record: Any, given: Properties) -> None:
     record.parameter_group = given.get("DBClusterParameterGroupName") or record.parameter_group
     record.port = _port(given)
     record.iam_auth = flag(given, "EnableIAMDatabaseAuthentication")
+    record.enabled_cloudwatch_logs_exports = list(given.get("EnableCloudwatchLogsExports", []))
     record.tags = tag_list(given)
