@@ -78,6 +78,14 @@ class _Instance(DBInstanceClustered):  # type: ignore[misc]
     def is_cluster_writer(self, _recorded: bool) -> None:
         """moto takes the writer for the first one that it recorded; the servers know better."""
 
+    def default_db_parameter_group_details(self) -> tuple[str, str]:
+        """moto makes a family of everything before the last dot: aurora-mysql8.0.mysql_aurora.3.12."""
+        from localcloud.aurora.engines import ENGINES  # noqa: PLC0415 - not before somebody asks
+
+        engine = ENGINES[self.engine]
+        family = engine.parameter_family(str(engine.release(self.engine_version)))
+        return family, f"default.{family}"
+
 
 def _describe_db_proxy_endpoints(response: Any, cloud: Cloud) -> ActionResult:
     from localcloud.aurora.managed import AuroraService  # noqa: PLC0415 - not before somebody asks

@@ -27,6 +27,7 @@ from localcloud import (
     moto_cloudwatch_seams,
     moto_network_seams,
     moto_notification_seams,
+    moto_upgrade_seams,
     resources,
 )
 from localcloud.cloud import Cloud
@@ -53,6 +54,7 @@ def install(cloud: Cloud) -> CloudFormation:
     moto_authorization_seams.install(cloud)
     moto_cloudwatch_seams.install(cloud)
     moto_notification_seams.install(cloud)
+    moto_upgrade_seams.install(cloud)
     moto_network_seams.install()
     return cloudformation
 

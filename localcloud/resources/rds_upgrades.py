@@ -42,6 +42,7 @@ class Upgrade:
     backend: RDSBackend
     managed: ManagedCluster
     change: ChangeOfVersion
+    is_major: bool
     parameters: Mapping[str, str]
     instance_parameters: Mapping[str, str]
 
@@ -59,7 +60,7 @@ class Upgrade:
                 code="InvalidDBClusterStateFault",
             )
         if not upgrades.is_major(engine, record.engine_version, change.version):
-            return cls(backend, managed, change, {}, {})
+            return cls(backend, managed, change, False, {}, {})
         if change.with_password:
             raise UpgradeRefused(
                 "MasterUserPassword cannot be modified together with a major version upgrade."
@@ -72,25 +73,35 @@ class Upgrade:
             backend,
             managed,
             change,
+            True,
             cluster_parameters_of(backend, change.cluster_group, family),
             instance_parameters_of(backend, change.instance_group, family),
         )
 
+    def begin(self) -> None:
+        """The records say that it is under way."""
+        self._show_status("upgrading")
+
     def run(self) -> None:
         """The cluster is of the new version; ResourceFailed, with the former one serving, where it is not."""
         record = self.backend.clusters[self.managed.identifier]
-        engine = self.managed.cluster.engine
-        is_major = upgrades.is_major(engine, record.engine_version, self.change.version)
-        record.status = "upgrading"
+        self.begin()
         try:
-            self._upgrade() if is_major else self.managed.patch()
+            if self.is_major:
+                self._upgrade()
+                self._record_groups(record)
+            else:
+                self.managed.patch()
+            record.engine_version = self.change.version
         except (ProgramFailed, ParameterRefused) as error:
             raise ResourceFailed(str(error)) from error
         finally:
-            record.status = "available"
-        record.engine_version = self.change.version
-        if is_major:
-            self._record_groups(record)
+            self._show_status("available")
+
+    def _show_status(self, status: str) -> None:
+        record = self.backend.clusters[self.managed.identifier]
+        for one in (record, *_instances(self.backend, self.managed)):
+            one.status = status
 
     def _upgrade(self) -> None:
         cluster, release = self.managed.cluster, self._release
@@ -111,7 +122,9 @@ class Upgrade:
 
 
 def _instances(backend: RDSBackend, managed: ManagedCluster) -> list[Any]:
-    return [one for one in backend.databases.values() if one.db_cluster_identifier == managed.identifier]
+    return [
+        one for one in list(backend.databases.values()) if one.db_cluster_identifier == managed.identifier
+    ]
 
 
 def _refuse_custom(level: str, current: str | None, wanted: str | None) -> None:

@@ -1,7 +1,10 @@
 """Changes of version and of instance class: what served before serves after, or the former version does."""
 
+import threading
+
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from localcloud import operator_key
 from localcloud.aurora import upgrades
@@ -356,6 +359,136 @@ def test_a_rollback_behind_a_major_upgrade_fails_on_the_parameter_group(stack):
     assert ask(stack, cluster, "SELECT current_setting('server_version_num')::int / 10000") == 18
     stack.rolling_back = False
     stack.update("Cluster", DBClusterParameterGroupName="default.aurora-postgresql18")
+
+
+def described(api, cluster):
+    (found,) = api.describe_db_clusters(DBClusterIdentifier=cluster.physical_id)["DBClusters"]
+    return found
+
+
+def stands_at(api, cluster, version):
+    found = described(api, cluster)
+    return (found["Status"], found["EngineVersion"]) == ("available", version)
+
+
+def test_rds_upgrades_by_its_api_to_what_it_lists(stack, cluster, api):
+    put_table(stack, cluster, "kept", 42)
+    name, engine = cluster.physical_id, str(stack.dialect.engine)
+    (listed,) = api.describe_db_engine_versions(Engine=engine, EngineVersion=stack.dialect.version)[
+        "DBEngineVersions"
+    ]
+    assert listed["DBParameterGroupFamily"] == stack.dialect.family
+    is_major = {one["EngineVersion"]: one["IsMajorVersionUpgrade"] for one in listed["ValidUpgradeTarget"]}
+    assert is_major[of(MAJOR, stack)]
+    assert not is_major[of(MINOR, stack)]
+    for version, allowed, reason in (
+        (of(MAJOR, stack), False, "AllowMajorVersionUpgrade flag must be present"),
+        (of(FORMER, stack), True, "Cannot upgrade"),
+    ):
+        with pytest.raises(ClientError, match=rf"InvalidParameterCombination.*{reason}"):
+            api.modify_db_cluster(
+                DBClusterIdentifier=name,
+                EngineVersion=version,
+                AllowMajorVersionUpgrade=allowed,
+                ApplyImmediately=True,
+            )
+    wanted = {"DBClusterIdentifier": name, "EngineVersion": of(MAJOR, stack)}
+    api.modify_db_cluster(**wanted, AllowMajorVersionUpgrade=True)
+    assert described(api, cluster)["PendingModifiedValues"] == {"EngineVersion": of(MAJOR, stack)}
+    assert stands_at(api, cluster, stack.dialect.version)
+    api.modify_db_cluster(**wanted, AllowMajorVersionUpgrade=True, ApplyImmediately=True)
+    assert eventually(lambda: stands_at(api, cluster, of(MAJOR, stack)))
+    assert "PendingModifiedValues" not in described(api, cluster)
+    assert described(api, cluster)["DBClusterParameterGroup"] == f"default.{of(NEW_FAMILY, stack)}"
+    (group,) = api.describe_db_instances()["DBInstances"][0]["DBParameterGroups"]
+    assert group["DBParameterGroupName"] == f"default.{of(NEW_FAMILY, stack)}"
+    assert ask(stack, cluster, "SELECT n FROM kept") == 42
+
+
+@postgresql_only
+def test_an_upgrade_by_the_api_that_fails_leaves_the_former_version(stack, cluster, api, told):
+    api.modify_db_cluster(DBClusterIdentifier=cluster.physical_id, EngineVersion="16.13")
+    managed(stack, cluster).cluster.writer.server.execute("CREATE TABLE bad (name regproc)", database="shop")
+    api.modify_db_cluster(
+        DBClusterIdentifier=cluster.physical_id,
+        EngineVersion="18.4",
+        AllowMajorVersionUpgrade=True,
+        ApplyImmediately=True,
+    )
+    assert eventually(lambda: stands_at(api, cluster, "16.13"))
+    assert rds_events.NOT_UPGRADABLE in told
+    assert ask(stack, cluster, "SELECT current_setting('server_version_num')::int / 10000") == 16
+
+
+@postgresql_only
+def test_one_change_at_a_time(stack, cluster, api, monkeypatch):
+    may_end = threading.Event()
+    monkeypatch.setattr(managed(stack, cluster), "patch", may_end.wait)
+    wanted = {"DBClusterIdentifier": cluster.physical_id, "ApplyImmediately": True}
+    try:
+        api.modify_db_cluster(**wanted, EngineVersion="16.14")
+        assert described(api, cluster)["Status"] == "upgrading"
+        assert {one["DBInstanceStatus"] for one in api.describe_db_instances()["DBInstances"]} == {
+            "upgrading"
+        }
+        with pytest.raises(ClientError, match="InvalidDBClusterStateFault"):
+            api.modify_db_cluster(**wanted, EngineVersion="18.4", AllowMajorVersionUpgrade=True)
+    finally:
+        may_end.set()
+    assert eventually(lambda: stands_at(api, cluster, "16.14"))
+
+
+@postgresql_only
+def test_rds_changes_an_instance_by_its_api(stack, cluster, api):
+    reader = managed(stack, cluster).cluster.readers[0].name
+    former = processes(stack, cluster)
+    wanted = {"DBInstanceIdentifier": reader, "DBInstanceClass": "db.r7g.large"}
+
+    def found():
+        return api.describe_db_instances(DBInstanceIdentifier=reader)["DBInstances"][0]
+
+    api.modify_db_instance(**wanted)
+    assert found()["PendingModifiedValues"] == {"DBInstanceClass": "db.r7g.large"}
+    assert found()["DBInstanceClass"] == "db.serverless"
+    assert processes(stack, cluster) == former
+    api.modify_db_instance(**wanted, ApplyImmediately=True)
+    assert eventually(
+        lambda: (found()["DBInstanceStatus"], found()["DBInstanceClass"]) == ("available", "db.r7g.large")
+    )
+    assert not found().get("PendingModifiedValues")
+    now = processes(stack, cluster)
+    assert [name for name in now if now[name] != former[name]] == [reader]
+    with pytest.raises(
+        ClientError, match=r"is a member of a cluster\. Modify engine version for the DB Cluster"
+    ):
+        api.modify_db_instance(DBInstanceIdentifier=reader, EngineVersion="18.4")
+
+
+@postgresql_only
+def test_a_parameter_group_that_the_api_names_is_in_force(stack, cluster, api):
+    create_group(stack, "DBClusterParameterGroup", "of-cluster", "aurora-postgresql16", work_mem="8192")
+    create_group(stack, "DBParameterGroup", "of-instance", "aurora-postgresql16", work_mem="16384")
+    api.modify_db_cluster(DBClusterIdentifier=cluster.physical_id, DBClusterParameterGroupName="of-cluster")
+    assert ask(stack, cluster, "SHOW work_mem") == "8MB"
+    reader = managed(stack, cluster).cluster.readers[0].name
+    api.modify_db_instance(DBInstanceIdentifier=reader, DBParameterGroupName="of-instance")
+    assert ask(stack, cluster, "SHOW work_mem") == "8MB"
+    assert ask(stack, cluster, "SHOW work_mem", reader=True) == "16MB"
+    with pytest.raises(ClientError, match="cannot be used for this instance"):
+        api.modify_db_cluster(
+            DBClusterIdentifier=cluster.physical_id, DBClusterParameterGroupName="default.aurora-mysql8.0"
+        )
+
+
+def test_the_versions_of_a_family_are_told(stack, api):
+    found = api.describe_db_engine_versions(DBParameterGroupFamily=stack.dialect.family)["DBEngineVersions"]
+    assert stack.dialect.version in [one["EngineVersion"] for one in found]
+    assert {one["Engine"] for one in found} == {str(stack.dialect.engine)}
+    assert (
+        api.describe_db_engine_versions(Engine="aurora-mysql", EngineVersion="9.9")["DBEngineVersions"] == []
+    )
+    everything = api.describe_db_engine_versions()["DBEngineVersions"]
+    assert {one["Engine"] for one in everything} == set(ENGINES)
 
 
 @pytest.mark.parametrize(
