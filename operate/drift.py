@@ -1,9 +1,11 @@
-"""What somebody changed past the templates, as far as CloudFormation can tell."""
+"""What somebody changed past the templates, as CloudFormation's drift detection tells it."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -17,102 +19,152 @@ if TYPE_CHECKING:
 
 NONE, DRIFTED = 0, 3
 PATIENCE_SECONDS = 900
+_POLL_SECONDS = 3
+_LONGEST_VALUE = 200
+_GROUP = "AWS::EC2::SecurityGroup"
 
 
 def show(console: Console, session: boto3.Session, deployment: Deployment) -> int:
     """Print each resource that is not as its template says, with both values; returns NONE or DRIFTED.
 
-    The local cloud compares nothing: it says so, and what is compared instead is whether each resource of a
-    stack is still there, for the types that one call can ask for.
+    Says as well which types nobody compared. Raises Refused where a stack cannot be looked at, and for
+    resources that could not be read although they should be: "no drift" would not be known.
     """
-    if deployment.is_local:
-        return _show_missing(console, session, deployment)
-    found = [line for name in deployment.stack_names for line in _of_stack(session, name)]
-    for line in found:
-        console.print(line, style="red", soft_wrap=True, markup=False)
-    console.print(f"{len(found)} resources of {deployment.title} have drifted")
+    stacks = _compared(session.client("cloudformation"), deployment)
+    found = [*_differences(stacks), *_rules_added(session.client("ec2"), stacks)]
+    for one in found:
+        console.print(one.line, style="red", soft_wrap=True, markup=False)
+    checked = sum(one["StackResourceDriftStatus"] != "UNKNOWN" for stack in stacks for one in stack.drifts)
+    drifted = len({one.resource for one in found})
+    console.print(f"{drifted} of {checked} compared resources of {deployment.title} have drifted")
+    unchecked = sorted({kind for stack in stacks for kind in stack.unchecked_types})
+    if unchecked:
+        console.print(f"Not compared: {', '.join(unchecked)}", soft_wrap=True)
+    if failures := [stack.failure for stack in stacks if stack.failure]:
+        raise Refused("; ".join(failures))
     return DRIFTED if found else NONE
 
 
-def _of_stack(session: boto3.Session, name: str) -> Iterator[str]:
-    cloudformation = session.client("cloudformation")
-    detection = cloudformation.detect_stack_drift(StackName=name)["StackDriftDetectionId"]
+@dataclass(frozen=True)
+class _Found:
+    """One difference; the physical id says whose."""
+
+    resource: str
+    line: str
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """One stack, compared."""
+
+    name: str
+    drifts: list[dict[str, Any]]
+    resources: list[dict[str, Any]]
+    failure: str
+
+    @property
+    def unchecked_types(self) -> set[str]:
+        """The types of which nothing was compared."""
+        checked = {one["LogicalResourceId"] for one in self.drifts}
+        return {one["ResourceType"] for one in self.resources if one["LogicalResourceId"] not in checked}
+
+    def where(self, drift: dict[str, Any]) -> str:
+        """Say which resource a line is about."""
+        kind, physical_id = drift["ResourceType"], drift.get("PhysicalResourceId", "")
+        return f"{self.name}: {drift['LogicalResourceId']} ({kind}, {physical_id})"
+
+
+def _compared(cloudformation: Any, deployment: Deployment) -> list[_Stack]:
+    """Compare all stacks at once: on AWS each takes a minute or more."""
+    begun = {name: _begin(cloudformation, name) for name in deployment.stack_names}
     until = time.monotonic() + PATIENCE_SECONDS
+    return [_finish(cloudformation, name, detection, until) for name, detection in begun.items()]
+
+
+def _begin(cloudformation: Any, name: str) -> str:
+    try:
+        detection: str = cloudformation.detect_stack_drift(StackName=name)["StackDriftDetectionId"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        raise Refused(f"{name}: {error.response['Error']['Message']}") from error
+    return detection
+
+
+def _finish(cloudformation: Any, name: str, detection: str, until: float) -> _Stack:
     while True:
         status = cloudformation.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
         if status["DetectionStatus"] != "DETECTION_IN_PROGRESS":
             break
         if time.monotonic() > until:
             raise Refused(f"{name}: drift is still being detected after {PATIENCE_SECONDS} s; run it again")
-        time.sleep(3)
-    drifts: list[Any] = []
-    arguments: dict[str, Any] = {
-        "StackName": name,
-        "StackResourceDriftStatusFilters": ["MODIFIED", "DELETED"],
-    }
+        time.sleep(_POLL_SECONDS)
+    failed = status["DetectionStatus"] == "DETECTION_FAILED"
+    return _Stack(
+        name,
+        _pages(cloudformation, "describe_stack_resource_drifts", "StackResourceDrifts", StackName=name),
+        _pages(cloudformation, "list_stack_resources", "StackResourceSummaries", StackName=name),
+        f"{name}: {status.get('DetectionStatusReason', 'drift detection failed')}" if failed else "",
+    )
+
+
+def _pages(client: Any, operation: str, member: str, **arguments: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     while True:
-        page = cloudformation.describe_stack_resource_drifts(**arguments)
-        drifts += page["StackResourceDrifts"]
+        page = getattr(client, operation)(**arguments)
+        found += page[member]
         if not page.get("NextToken"):
-            break
+            return found
         arguments["NextToken"] = page["NextToken"]
-    for one in drifts:
-        where = f"{name}: {one['LogicalResourceId']} ({one['ResourceType']}, {one['PhysicalResourceId']})"
-        if one["StackResourceDriftStatus"] == "DELETED":
-            yield f"{where} is gone"
-        for change in one.get("PropertyDifferences", []):
-            yield (
-                f"{where} {change['PropertyPath']}: {change.get('ExpectedValue')} in the template, "
-                f"{change.get('ActualValue')} in the account"
+
+
+def _differences(stacks: list[_Stack]) -> Iterator[_Found]:
+    for stack in stacks:
+        for one in stack.drifts:
+            physical_id = one.get("PhysicalResourceId", "")
+            if one["StackResourceDriftStatus"] == "DELETED":
+                yield _Found(physical_id, f"{stack.where(one)} is gone")
+            for change in one.get("PropertyDifferences", []):
+                yield _Found(
+                    physical_id,
+                    f"{stack.where(one)} {change['PropertyPath']}: {_shortened(change['ExpectedValue'])} in"
+                    f" the template, {_shortened(change['ActualValue'])} in the account",
+                )
+
+
+def _rules_added(ec2: Any, stacks: list[_Stack]) -> Iterator[_Found]:
+    """Yield what was let into a security group past the templates.
+
+    CloudFormation compares the rules of a group only where its template lists them there; ours are resources
+    of their own, as the CDK makes them, so that to CloudFormation one more is none of its business.
+    """
+    groups = {
+        one["PhysicalResourceId"]: stack.where(one)
+        for stack in stacks
+        for one in stack.drifts
+        if one["ResourceType"] == _GROUP
+        and "SecurityGroupIngress" not in json.loads(one.get("ExpectedProperties") or "{}")
+    }
+    if not groups:
+        return
+    known = {one.get("PhysicalResourceId") for stack in stacks for one in stack.resources}
+    of_groups = [{"Name": "group-id", "Values": sorted(groups)}]
+    for rule in _pages(ec2, "describe_security_group_rules", "SecurityGroupRules", Filters=of_groups):
+        if not rule["IsEgress"] and rule["SecurityGroupRuleId"] not in known:
+            yield _Found(
+                rule["GroupId"],
+                f"{groups[rule['GroupId']]} lets in {_described(rule)}, {rule['SecurityGroupRuleId']}, of no"
+                " template",
             )
 
 
-def _show_missing(console: Console, session: boto3.Session, deployment: Deployment) -> int:
-    cloudformation, missing, asked = session.client("cloudformation"), [], 0
-    for name in deployment.stack_names:
-        for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=name):
-            for one in page["StackResourceSummaries"]:
-                there = _is_there(session, one["ResourceType"], one.get("PhysicalResourceId", ""))
-                asked += there is not None
-                if there is False:
-                    missing.append(f"{name}: {one['LogicalResourceId']} ({one['ResourceType']}) is gone")
-    for line in missing:
-        console.print(line, style="red", soft_wrap=True, markup=False)
-    console.print(
-        "The local cloud has no drift detection: no property was compared. "
-        f"{asked} clusters, instances, keys, secrets, functions and log groups were asked for; "
-        f"{len(missing)} are gone. `make guard` compares what is deployed with the sources.",
-        soft_wrap=True,
-    )
-    return DRIFTED if missing else NONE
+def _described(rule: dict[str, Any]) -> str:
+    peers = [rule.get(name) for name in ("CidrIpv4", "CidrIpv6", "PrefixListId")]
+    peers.append(rule.get("ReferencedGroupInfo", {}).get("GroupId"))
+    ports = f"{rule.get('FromPort')}-{rule.get('ToPort')}"
+    protocol = "everything" if rule["IpProtocol"] == "-1" else f"{rule['IpProtocol']}/{ports}"
+    return f"{protocol} from {next((one for one in peers if one), 'anywhere')}"
 
 
-def _is_there(session: boto3.Session, resource_type: str, physical_id: str) -> bool | None:
-    """Return whether it is there; None for a type that is not asked for."""
-    try:
-        match resource_type:
-            case "AWS::RDS::DBCluster":
-                session.client("rds").describe_db_clusters(DBClusterIdentifier=physical_id)
-            case "AWS::RDS::DBInstance":
-                session.client("rds").describe_db_instances(DBInstanceIdentifier=physical_id)
-            case "AWS::KMS::Key":
-                key = session.client("kms").describe_key(KeyId=physical_id)["KeyMetadata"]
-                return bool(key["KeyState"] != "PendingDeletion")
-            case "AWS::SecretsManager::Secret":
-                return "DeletedDate" not in session.client("secretsmanager").describe_secret(
-                    SecretId=physical_id
-                )
-            case "AWS::Lambda::Function":
-                session.client("lambda").get_function(FunctionName=physical_id)
-            case "AWS::Logs::LogGroup":
-                groups = session.client("logs").describe_log_groups(logGroupNamePrefix=physical_id)[
-                    "logGroups"
-                ]
-                return physical_id in {one["logGroupName"] for one in groups}
-            case _:
-                return None
-    except ClientError as error:
-        if "NotFound" in error.response["Error"]["Code"]:
-            return False
-        raise
-    return True
+def _shortened(value: str) -> str:
+    return value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}…"
