@@ -24,6 +24,7 @@ from moto.ssm.models import ssm_backends
 from localcloud import (
     moto_aurora_seams,
     moto_authorization_seams,
+    moto_backup_seams,
     moto_cloudwatch_seams,
     moto_network_seams,
     moto_notification_seams,
@@ -52,6 +53,7 @@ def install(cloud: Cloud) -> CloudFormation:
     _run_functions_as_processes(cloud)
     moto_aurora_seams.install(cloud)
     moto_authorization_seams.install(cloud)
+    moto_backup_seams.install(cloud)
     moto_cloudwatch_seams.install(cloud)
     moto_notification_seams.install(cloud)
     moto_upgrade_seams.install(cloud)

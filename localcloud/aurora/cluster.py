@@ -17,6 +17,9 @@ from localcloud.aurora.postgresql_programs import ProgramFailed
 
 _CATCH_UP_SECONDS = 5.0
 
+Origin = Callable[[Path, Mapping[str, str]], DatabaseServer]
+"""Makes a cluster's first server, with its data, in a new directory and with these settings."""
+
 
 @dataclass
 class Instance:
@@ -55,7 +58,9 @@ class Cluster:
         database: str | None,
         parameters: Mapping[str, str],
         tell: Callable[[str], None] = lambda _: None,
+        origin: Origin | None = None,
     ) -> None:
+        """A new cluster with no more than its first database, or one that has its data from `origin`."""
         self.directory = directory
         self.engine = engine
         self.release = release
@@ -66,15 +71,19 @@ class Cluster:
         self._instances: dict[str, Instance] = {}
         self._rounds = itertools.count()
         self._leaving: DatabaseServer | None = None
-        self._primary = engine.create(
-            self._next_directory(),
-            release=release,
-            master_user=master_user,
-            master_password=master_password,
-            database=database,
-            parameters=self._local_parameters({}).settings,
-            tell=tell,
-        )
+        settings = self._local_parameters({}).settings
+        if origin is not None:
+            self._primary = origin(self._next_directory(), settings)
+        else:
+            self._primary = engine.create(
+                self._next_directory(),
+                release=release,
+                master_user=master_user,
+                master_password=master_password,
+                database=database,
+                parameters=settings,
+                tell=tell,
+            )
 
     def __str__(self) -> str:
         """The engine, and what runs in its place."""
@@ -272,6 +281,12 @@ class Cluster:
         with self._lock:
             self._primary.start()
             self._primary.change_password(user, password)
+
+    def back_up(self, data: Path) -> None:
+        """The data of this moment are in a new directory too; no reader takes over meanwhile."""
+        with self._lock:
+            self._start_primary()
+            self._primary.back_up(data)
 
     def close(self) -> None:
         """No server runs, and no data are left."""

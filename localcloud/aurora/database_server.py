@@ -90,6 +90,9 @@ class DatabaseServer(Protocol):
     def catch_up(self, writer: DatabaseServer, *, timeout_seconds: float) -> bool:
         """Whether this reader has within the time what the writer has committed by now."""
 
+    def back_up(self, data: Path) -> None:
+        """Its data of this moment are in a new directory, whatever is written; raises ProgramFailed."""
+
     def measure(self) -> Measured:
         """What CloudWatch is told of it; raises ProgramFailed when it does not answer."""
 

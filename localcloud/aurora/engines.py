@@ -66,6 +66,15 @@ class Upgrade(Protocol):
         """
 
 
+class Restore(Protocol):
+    """Makes a new running writer with the data of a backup."""
+
+    def __call__(
+        self, data: Path, directory: Path, *, release: str, parameters: Mapping[str, str]
+    ) -> DatabaseServer:
+        """The server, as the backed up one was; the backup stays as it is. Raises ProgramFailed."""
+
+
 class RefuseUnknown(Protocol):
     """Judges the parameters of a group."""
 
@@ -98,6 +107,7 @@ class Engine:
     create: Create
     clone: Callable[[DatabaseServer, Path, Mapping[str, str]], DatabaseServer]
     upgrade: Upgrade
+    restore: Restore
     localize: Callable[[Mapping[str, str], str], LocalParameters]
     """Sorts a parameter group's parameters for a release; raises ParameterRefused."""
     refuse_unknown: RefuseUnknown
@@ -167,6 +177,12 @@ def _postgresql_upgrade(
     )
 
 
+def _postgresql_restored(
+    data: Path, directory: Path, *, release: str, parameters: Mapping[str, str]
+) -> DatabaseServer:
+    return PostgresqlServer.restore(data, directory, major=int(release), parameters=parameters)
+
+
 def _postgresql_version(release: str, tell: Tell) -> str:
     return Programs.find(int(release)).version
 
@@ -231,6 +247,7 @@ POSTGRESQL = Engine(
     create=_postgresql,
     clone=_postgresql_reader,
     upgrade=_postgresql_upgrade,
+    restore=_postgresql_restored,
     localize=lambda parameters, release: postgresql_parameters.localize(
         parameters, Programs.find(int(release))
     ),
@@ -256,6 +273,9 @@ MYSQL = Engine(
     create=_mysql,
     clone=_mysql_reader,
     upgrade=_mysql_upgrade,
+    restore=lambda data, directory, *, release, parameters: MysqlServer.restore(
+        data, directory, parameters=parameters
+    ),
     localize=lambda parameters, _release: mysql_parameters.localize(parameters, MysqlPrograms.find()),
     refuse_unknown=mysql_parameters.refuse_unknown,
     forces_tls=lambda parameters, _release: mysql_parameters.forces_tls(parameters),

@@ -211,6 +211,8 @@ class ManagedCluster:
         self.port = port
         self.database = database
         self.iam_enabled = iam_enabled
+        self.inherited: Mapping[str, Any] = {}
+        """Of a restored cluster: what its template's properties leave to the cluster it was restored from."""
         self._lock = threading.Lock()
         self._writer = service.place(f"cluster {identifier}, writer", self.locate)
         self._readers = service.place(f"cluster {identifier}, readers", self.locate)
@@ -337,7 +339,9 @@ class ManagedCluster:
         self._service.tell(self.identity.region, kind, name)
 
     def close(self) -> None:
-        """Endpoints, instances and data are gone."""
+        """Endpoints, instances and data are gone; to close it again does no harm, nor to a namesake."""
+        if self._ended.is_set():
+            return
         self._ended.set()
         for place in (self._writer, self._readers, *self._instances.values()):
             place.give_up()

@@ -7,7 +7,6 @@ and admits neither of them.
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import signal
@@ -31,7 +30,7 @@ from localcloud.aurora.mysql_accounts import MysqlAccounts
 from localcloud.aurora.mysql_packages import Tell, cache_directory, one_at_a_time
 from localcloud.aurora.mysql_programs import MysqlPrograms
 from localcloud.aurora.postgresql_programs import ProgramFailed
-from localcloud.aurora.server_place import create_directory, free_port, give_away
+from localcloud.aurora.server_place import copy_data, create_directory, free_port, give_away
 
 SUPERUSER = "rdsadmin"
 REPLICATION_USER = "rdsrepladmin"
@@ -132,7 +131,7 @@ class MysqlServer:
         create_directory(directory, longest_socket_name="mysql.sock")
         server = cls(directory, programs, {**({} if durable else NOT_DURABLE), **(parameters or {})})
         with _removed_on_failure(server):
-            _copy_pristine(programs, directory / "data", tell)
+            copy_data(make_pristine(programs, tell), directory / "data")
             server._make_plugins()
             server.start(as_user="root")
             with _errors_as_failures():
@@ -157,12 +156,26 @@ class MysqlServer:
             replication_password=primary._replication_password,
         )
         with _removed_on_failure(reader), _errors_as_failures():
-            with primary._cloning:  # MySQL makes one clone at a time, and refuses a second one
-                primary.execute("CLONE LOCAL DATA DIRECTORY = %s", [str(directory / "data")])
+            primary.back_up(directory / "data")
             reader._make_plugins()
             reader.start()
             reader.follow(primary)
         return reader
+
+    @classmethod
+    def restore(
+        cls, data: Path, directory: Path, *, parameters: Mapping[str, str] | None = None
+    ) -> MysqlServer:
+        """A new running writer with the data of a backup, which stays as it is."""
+        programs = MysqlPrograms.find()
+        create_directory(directory, longest_socket_name="mysql.sock")
+        server = cls(directory, programs, {**NOT_DURABLE, **(parameters or {})})
+        with _removed_on_failure(server), _errors_as_failures():
+            copy_data(data, directory / "data")
+            server._make_plugins()
+            server.start()
+            server.change_replication_password()
+        return server
 
     @property
     def socket_path(self) -> Path:
@@ -321,6 +334,20 @@ class MysqlServer:
             cursor.execute("SET GLOBAL read_only = OFF")
         self.is_writer = True
 
+    def back_up(self, data: Path) -> None:
+        """Its data are there as they were when this returns."""
+        with (
+            _errors_as_failures(),
+            self._cloning,
+        ):  # MySQL makes one clone at a time, and refuses a second one
+            self.execute("CLONE LOCAL DATA DIRECTORY = %s", [str(data)])
+
+    def change_replication_password(self) -> None:
+        """Its readers log in with the password that this object knows, not with that of its data's origin."""
+        self.execute(
+            f"ALTER USER {REPLICATION_USER}@'127.0.0.1' IDENTIFIED BY %s", [self._replication_password]
+        )
+
     def measure(self) -> Measured:
         """What CloudWatch is told of it; raises ProgramFailed when it does not answer."""
         with _errors_as_failures():
@@ -460,13 +487,6 @@ def _end_clients(cursor: Any) -> None:
         except pymysql.OperationalError as error:
             if error.args[0] != ER.NO_SUCH_THREAD:
                 raise
-
-
-def _copy_pristine(programs: MysqlPrograms, directory: Path, tell: Tell) -> None:
-    shutil.copytree(make_pristine(programs, tell), directory)
-    for root, directories, files in os.walk(directory):
-        for name in (".", *directories, *files):
-            give_away(Path(root) / name)
 
 
 @contextmanager

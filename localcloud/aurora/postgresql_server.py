@@ -24,7 +24,7 @@ from localcloud.aurora.database_server import CATCH_UP_SECONDS, Account, Databas
 from localcloud.aurora.iam_membership import IamMembership
 from localcloud.aurora.postgresql_configuration import ACCESS_RULES, NOT_DURABLE, SUPERUSER, configuration
 from localcloud.aurora.postgresql_programs import ProgramFailed, Programs
-from localcloud.aurora.server_place import create_directory, free_port, give_away
+from localcloud.aurora.server_place import copy_data, create_directory, free_port, give_away
 
 START_TIMEOUT_SECONDS = 60.0
 _PORT_ATTEMPTS = 20
@@ -112,19 +112,7 @@ class PostgresqlServer:
         """
         create_directory(directory, longest_socket_name=".s.PGSQL.65535")
         with _removed_on_failure(directory) as built:
-            primary.programs.run(
-                "pg_basebackup",
-                f"--pgdata={directory / 'data'}",
-                f"--host={primary.socket_directory}",
-                f"--port={primary.port}",
-                f"--username={SUPERUSER}",
-                "--no-password",
-                "--checkpoint=fast",
-                "--wal-method=stream",
-                "--no-sync",
-                "--no-manifest",
-                timeout_seconds=600,
-            )
+            primary.back_up(directory / "data")
             signal_file = directory / "data" / "standby.signal"
             signal_file.touch()
             give_away(signal_file)
@@ -133,6 +121,20 @@ class PostgresqlServer:
             built.append(reader)
             reader.start()
         return reader
+
+    @classmethod
+    def restore(
+        cls, data: Path, directory: Path, *, major: int, parameters: Mapping[str, str] | None = None
+    ) -> PostgresqlServer:
+        """A new running writer with the data of a backup, which stays as it is."""
+        create_directory(directory, longest_socket_name=".s.PGSQL.65535")
+        with _removed_on_failure(directory) as built:
+            programs = Programs.find(major).reachable_in(directory)
+            copy_data(data, directory / "data")
+            server = cls(directory, programs, {**NOT_DURABLE, **(parameters or {})})
+            built.append(server)
+            server.start()
+        return server
 
     @property
     def socket_directory(self) -> Path:
@@ -266,6 +268,22 @@ class PostgresqlServer:
         self._write_configuration()
         with _errors_as_failures():
             self.execute("SELECT pg_reload_conf()")
+
+    def back_up(self, data: Path) -> None:
+        """Its data are there as they were when this returns; a server that starts there replays its log."""
+        self.programs.run(
+            "pg_basebackup",
+            f"--pgdata={data}",
+            f"--host={self.socket_directory}",
+            f"--port={self.port}",
+            f"--username={SUPERUSER}",
+            "--no-password",
+            "--checkpoint=fast",
+            "--wal-method=stream",
+            "--no-sync",
+            "--no-manifest",
+            timeout_seconds=600,
+        )
 
     def measure(self) -> Measured:
         """What CloudWatch is told of it; raises ProgramFailed when it does not answer."""

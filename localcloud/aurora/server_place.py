@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 from localcloud.aurora.postgresql_programs import ProgramFailed, can_enter, unprivileged_account
@@ -35,6 +37,17 @@ def give_away(path: Path) -> None:
     account = unprivileged_account()
     if account:
         os.chown(path, account.pw_uid, account.pw_gid)
+
+
+def copy_data(data: Path, target: Path, *, copy: Callable[[str, str], object] = shutil.copy2) -> None:
+    """A data directory that no server runs in is here too, for the servers' account.
+
+    With os.link as `copy` both have the same files, which takes no room: for what nobody will ever change.
+    """
+    shutil.copytree(data, target, symlinks=True, copy_function=copy)
+    for root, directories, files in os.walk(target):
+        for name in (".", *directories, *files):
+            give_away(Path(root) / name)
 
 
 def free_port() -> int:

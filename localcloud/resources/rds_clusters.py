@@ -9,6 +9,7 @@ import shutil
 import string
 from typing import Any, ClassVar
 
+from moto.rds.models import RDSBackend
 from moto.secretsmanager.models import secretsmanager_backends
 
 from localcloud import moto_aurora_seams
@@ -28,6 +29,7 @@ from localcloud.resources.rds_records import (
     moto_arguments,
     tell_what_has_no_effect,
 )
+from localcloud.resources.rds_restores import Source, take_snapshot
 from localcloud.resources.rds_upgrades import ChangeOfVersion, Upgrade
 
 _log = logging.getLogger(__name__)
@@ -50,7 +52,8 @@ class Cluster(Handler):
             "DatabaseName", "DBClusterIdentifier", "DBClusterParameterGroupName",
             "DBInstanceParameterGroupName", "DBSubnetGroupName", "DeletionProtection",
             "EnableIAMDatabaseAuthentication", "Engine", "EngineVersion", "ManageMasterUserPassword",
-            "MasterUserPassword", "MasterUserSecret", "MasterUsername", "Port", "Tags", "VpcSecurityGroupIds",
+            "MasterUserPassword", "MasterUserSecret", "MasterUsername", "Port", "SnapshotIdentifier", "Tags",
+            "VpcSecurityGroupIds",
         }
     )  # fmt: skip
     no_local_effect: ClassVar[frozenset[str]] = frozenset(
@@ -70,6 +73,8 @@ class Cluster(Handler):
 
     def create(self, request: Request) -> Provisioned:
         """Create the record, the data and the endpoints."""
+        source = Source.of(request)
+        request = source.complete(request) if source else request
         given = request.properties
         engine = _engine(given)
         identifier = (given.get("DBClusterIdentifier") or request.generated_name(longest=63)).lower()
@@ -77,10 +82,11 @@ class Cluster(Handler):
             raise ResourceFailed(f"DB Cluster already exists: {identifier}")
         _refuse_what_the_engine_lacks(given, engine)
         refuse_monitoring(request)
-        password = _new_password() if flag(given, "ManageMasterUserPassword") else given["MasterUserPassword"]
+        own_password = None if flag(given, "ManageMasterUserPassword") else given.get("MasterUserPassword")
+        password = _new_password() if own_password is None else own_password
         record = _record(request, identifier, password)
         try:
-            managed = _start(request, engine, identifier, password, record.db_cluster_resource_id)
+            managed = _start(request, identifier, password, record.db_cluster_resource_id, source)
         except Exception:
             _forget(request, identifier)
             raise
@@ -89,12 +95,14 @@ class Cluster(Handler):
         moto_aurora_seams.show_cluster(
             record, managed.writer_address, managed.reader_address, managed.fail_over
         )
+        managed.inherited = source.inherited if source else {}
         managed.tell(rds_events.CLUSTER_CREATED)
         return Provisioned(identifier, _attributes(record, managed), managed)
 
     def update(self, request: Request, current: Provisioned, previous: Properties) -> Provisioned:
         """Bring password, parameters, port and record to what the template says."""
-        given, managed = request.properties, _managed(current)
+        managed = _managed(current)
+        given = {**managed.inherited, **request.properties}
         record = backend(request).clusters[current.physical_id]
         upgrade = _accepted_upgrade(request, managed, previous)
         _refuse_what_the_engine_lacks(given, managed.cluster.engine)
@@ -124,18 +132,18 @@ class Cluster(Handler):
         """Delete the data with the cluster; a protected cluster, or one with instances, is left alone."""
         with gone_is_deleted():
             backend(request).delete_db_cluster(current.physical_id)
-        _forget_automated_snapshots(request, current.physical_id)
+        forget_automated_snapshots(backend(request), current.physical_id)
         _managed(current).close()
         _managed(current).tell(rds_events.CLUSTER_DELETED)
 
     def snapshot(self, request: Request, current: Provisioned) -> str:
-        """Keep a record of a snapshot. It holds no data."""
+        """Keep a snapshot with the data of this moment; it outlives the cluster."""
         if backend(request).clusters[current.physical_id].deletion_protection:
             raise ResourceFailed(
                 "Cannot delete protected Cluster, please disable deletion protection and try again."
             )
         name = request.generated_name(longest=255, lower=True)
-        backend(request).create_db_cluster_snapshot(current.physical_id, name)
+        take_snapshot(request.cloud, _managed(current), name)
         return name
 
 
@@ -191,9 +199,10 @@ def _record(request: Request, identifier: str, password: str) -> Any:
 
 
 def _start(
-    request: Request, engine: Engine, identifier: str, password: str, resource_id: str
+    request: Request, identifier: str, password: str, resource_id: str, source: Source | None
 ) -> ManagedCluster:
     given, service = request.properties, AuroraService.of(request.cloud)
+    engine = _engine(given)
     release = _release(given)
     family = engine.parameter_family(release)
     parameters = cluster_parameters(request, given.get("DBClusterParameterGroupName"), family)
@@ -208,7 +217,10 @@ def _start(
             database=given.get("DatabaseName"),
             parameters=parameters,
             tell=lambda text: _tell(request, identifier, text),
+            origin=source.begin if source else None,
         )
+        if source and _gives_password(given):
+            cluster.change_password(given["MasterUsername"], password)
     except ProgramFailed as error:
         shutil.rmtree(directory, ignore_errors=True)
         raise ResourceFailed(str(error)) from error
@@ -224,6 +236,10 @@ def _start(
     )
 
 
+def _gives_password(given: Properties) -> bool:
+    return flag(given, "ManageMasterUserPassword") or "MasterUserPassword" in given
+
+
 def _tell(request: Request, identifier: str, text: str) -> None:
     _log.info("%s: %s", identifier, text)
     request.tell(text)
@@ -233,12 +249,12 @@ def _forget(request: Request, identifier: str) -> None:
     record = backend(request).clusters[identifier]
     record.deletion_protection = False
     backend(request).delete_db_cluster(identifier)
-    _forget_automated_snapshots(request, identifier)
+    forget_automated_snapshots(backend(request), identifier)
 
 
-def _forget_automated_snapshots(request: Request, identifier: str) -> None:
+def forget_automated_snapshots(rds: RDSBackend, identifier: str) -> None:
     """As on AWS, they go with the cluster. moto keeps them, and then takes no namesake in the same minute."""
-    snapshots = backend(request).cluster_snapshots
+    snapshots = rds.cluster_snapshots
     for name, snapshot in list(snapshots.items()):
         if snapshot.snapshot_type == "automated" and snapshot.db_cluster_identifier == identifier:
             del snapshots[name]
@@ -331,10 +347,11 @@ def _change_password(request: Request, record: Any, managed: ManagedCluster, pre
     was_managed, is_managed = (flag(p, "ManageMasterUserPassword") for p in (previous, given))
     if is_managed and was_managed:
         return
-    if not is_managed and not was_managed and given["MasterUserPassword"] == previous["MasterUserPassword"]:
+    own = given.get("MasterUserPassword")
+    if not is_managed and (own is None or (not was_managed and own == previous.get("MasterUserPassword"))):
         return
-    password = _new_password() if is_managed else given["MasterUserPassword"]
-    managed.cluster.change_password(given["MasterUsername"], password)
+    password = _new_password() if own is None or is_managed else own
+    managed.cluster.change_password(record.master_username, password)
     if is_managed != was_managed:
         backend(request).modify_db_cluster(
             {

@@ -14,7 +14,7 @@ import pytest
 from moto.ec2.models import ec2_backends
 from moto.server import ThreadedMotoServer
 
-from localcloud import moto_aurora_seams, moto_upgrade_seams
+from localcloud import moto_aurora_seams, moto_backup_seams, moto_upgrade_seams
 from localcloud.aurora.certificates import CertificateAuthority
 from localcloud.aurora.cluster import Cluster
 from localcloud.aurora.endpoint import Endpoint, Endpoints, Gate
@@ -175,6 +175,7 @@ def cloud(passable_directory: Path) -> Iterator[Cloud]:
             enforcements=EVERY - {Enforcement.NETWORK},  # clusters here stand in no network of their own
         )
         moto_aurora_seams.install(cloud)
+        moto_backup_seams.install(cloud)
         moto_upgrade_seams.install(cloud)
         try:
             yield cloud

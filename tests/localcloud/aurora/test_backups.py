@@ -1,0 +1,254 @@
+"""Backups hold data: what a snapshot or a moment had is served by a new cluster, and the old one goes on."""
+
+import threading
+from contextlib import suppress
+
+import pytest
+from botocore.exceptions import ClientError
+
+from localcloud.aurora.managed import AuroraService
+
+from .shop import connect, create_cluster, create_instance, eventually, query, records
+
+COUNT = "SELECT count(*) FROM kept"
+
+
+@pytest.fixture
+def cluster(stack):
+    """Create a cluster with a writer and a table of one row, 1."""
+    cluster = create_cluster(stack)
+    create_instance(stack, cluster)
+    at(stack, cluster, stack.dialect.create_table.format(table="kept", value=1))
+    return cluster
+
+
+class Restored:
+    """Clusters restored by the API, and taken away again by it."""
+
+    def __init__(self, stack, api):
+        self._stack, self._api = stack, api
+        self._names = []
+
+    def from_snapshot(self, snapshot, name="restored", **given):
+        engine = {"Engine": str(self._stack.dialect.engine)}
+        answer = self._api.restore_db_cluster_from_snapshot(
+            **{"DBClusterIdentifier": name, "SnapshotIdentifier": snapshot, **engine, **given}
+        )
+        return self._serve(answer["DBCluster"])
+
+    def _serve(self, described):
+        name = described["DBClusterIdentifier"]
+        self._names.append(name)
+        self._api.create_db_instance(
+            DBInstanceIdentifier=f"{name}-writer",
+            DBClusterIdentifier=name,
+            DBInstanceClass="db.serverless",
+            Engine=described["Engine"],
+        )
+        return self._api.describe_db_clusters(DBClusterIdentifier=name)["DBClusters"][0]
+
+    def take_away(self):
+        for name in self._names:
+            with suppress(ClientError):
+                self._api.delete_db_instance(DBInstanceIdentifier=f"{name}-writer")
+            with suppress(ClientError):
+                self._api.delete_db_cluster(DBClusterIdentifier=name, SkipFinalSnapshot=True)
+
+
+@pytest.fixture
+def restored(stack, api):
+    restored = Restored(stack, api)
+    yield restored
+    restored.take_away()
+
+
+@pytest.fixture(autouse=True)
+def no_snapshot_is_left(api):
+    """Snapshots outlive clusters, and records of moto's outlive a cloud."""
+    yield
+    for name in list(records().cluster_snapshots):
+        api.delete_db_cluster_snapshot(DBClusterSnapshotIdentifier=name)
+
+
+def at(stack, cluster, statement):
+    return query(connect(stack, cluster.attributes["Endpoint.Address"]), statement)
+
+
+def at_restored(stack, described, statement, **options):
+    return query(connect(stack, described["Endpoint"], described["Port"], **options), statement)
+
+
+def insert(stack, cluster, *values):
+    for value in values:
+        at(stack, cluster, f"INSERT INTO kept (n) VALUES ({value})")
+
+
+def take(api, cluster, name="before"):
+    api.create_db_cluster_snapshot(DBClusterIdentifier=cluster.physical_id, DBClusterSnapshotIdentifier=name)
+    return name
+
+
+def refused(call, **arguments):
+    with pytest.raises(ClientError) as refusal:
+        call(**arguments)
+    return refusal.value.response["Error"]["Code"], refusal.value.response["Error"]["Message"]
+
+
+def test_a_snapshot_has_the_data_of_its_moment_and_the_copy_lives_by_itself(stack, cluster, api, restored):
+    take(api, cluster)
+    insert(stack, cluster, 2)
+    copy = restored.from_snapshot("before")
+    assert at_restored(stack, copy, COUNT) == 1
+    at_restored(stack, copy, "INSERT INTO kept (n) VALUES (3)")
+    at_restored(stack, copy, "INSERT INTO kept (n) VALUES (4)")
+    assert at_restored(stack, copy, COUNT) == 3
+    assert at(stack, cluster, COUNT) == 2
+    again = restored.from_snapshot("before", "restored-again")
+    assert at_restored(stack, again, COUNT) == 1
+
+
+class Writing(threading.Thread):
+    """Someone who adds pairs of rows, both or none, until told to end."""
+
+    def __init__(self, stack, cluster):
+        super().__init__(daemon=True)
+        self._connection = connect(stack, cluster.attributes["Endpoint.Address"])
+        self.pairs = 0
+        self.ended = threading.Event()
+
+    def run(self):
+        with self._connection.cursor() as cursor:
+            while not self.ended.is_set():
+                cursor.execute("BEGIN")
+                for _ in range(2):
+                    cursor.execute("INSERT INTO kept (n) VALUES (2)")
+                cursor.execute("COMMIT")
+                self.pairs += 1
+        self._connection.close()
+
+
+def test_a_snapshot_taken_while_others_write_has_whole_transactions_only(stack, cluster, api, restored):
+    writing = Writing(stack, cluster)
+    writing.start()
+    assert eventually(lambda: writing.pairs > 20)
+    before = writing.pairs
+    take(api, cluster)
+    after = writing.pairs + 1
+    assert eventually(lambda: writing.pairs > after + 20)
+    writing.ended.set()
+    writing.join(60)
+    rows = at_restored(stack, restored.from_snapshot("before"), COUNT)
+    assert rows % 2 == 1
+    assert before <= (rows - 1) // 2 <= after
+
+
+def test_a_restored_cluster_is_one_of_rds_with_readers_and_failovers(stack, cluster, api, restored):
+    take(api, cluster)
+    copy = restored.from_snapshot("before", Tags=[{"Key": "of", "Value": "rehearsal"}])
+    api.create_db_instance(
+        DBInstanceIdentifier="restored-reader",
+        DBClusterIdentifier="restored",
+        DBInstanceClass="db.serverless",
+        Engine=copy["Engine"],
+    )
+    described = api.describe_db_clusters(DBClusterIdentifier="restored")["DBClusters"][0]
+    members = {one["DBInstanceIdentifier"]: one["IsClusterWriter"] for one in described["DBClusterMembers"]}
+    assert members == {"restored-writer": True, "restored-reader": False}
+    assert described["TagList"] == [{"Key": "of", "Value": "rehearsal"}]
+    assert described["MasterUsername"] == "shop_admin"
+    assert described["EngineVersion"] == stack.dialect.version
+    assert described["Port"] == stack.dialect.port
+    assert stack.cloud.databases["restored"] == stack.cloud.databases[cluster.physical_id]
+    assert stack.cloud.endpoints["cluster restored, writer"] == f"{copy['Endpoint']}:{copy['Port']}"
+    at_reader = {**described, "Endpoint": described["ReaderEndpoint"]}
+    assert at_restored(stack, at_reader, stack.dialect.is_reader) == 1
+    api.failover_db_cluster(DBClusterIdentifier="restored")
+    at_restored(stack, copy, "INSERT INTO kept (n) VALUES (2)")
+    assert eventually(lambda: at_restored(stack, at_reader, COUNT) == 2)
+    api.delete_db_instance(DBInstanceIdentifier="restored-reader")
+    assert at_restored(stack, copy, COUNT) == 2
+
+
+def test_a_deleted_restored_cluster_leaves_nothing(stack, cluster, api, restored):
+    take(api, cluster)
+    before = dict(stack.cloud.endpoints)
+    restored.from_snapshot("before")
+    server = AuroraService.of(stack.cloud).clusters["restored"].cluster.writer.server
+    code, _ = refused(api.delete_db_cluster, DBClusterIdentifier="restored", SkipFinalSnapshot=True)
+    assert code == "InvalidDBClusterStateFault"
+    api.delete_db_instance(DBInstanceIdentifier="restored-writer")
+    api.delete_db_cluster(DBClusterIdentifier="restored", SkipFinalSnapshot=True)
+    assert not server.is_running
+    assert not server.directory.exists()
+    assert stack.cloud.endpoints == before
+    assert "restored" not in records().clusters
+    assert not [
+        one for one in records().cluster_snapshots.values() if one.db_cluster_identifier == "restored"
+    ]
+    assert at(stack, cluster, COUNT) == 1
+    api.delete_db_cluster_snapshot(DBClusterSnapshotIdentifier="before")
+    assert not list(stack.cloud.directory.glob("snapshot*"))
+
+
+def test_the_final_snapshot_of_a_deleted_cluster_can_be_restored(stack, cluster, api, restored):
+    insert(stack, cluster, 2)
+    take(api, cluster)
+    restored.from_snapshot("before", "gone")
+    api.delete_db_instance(DBInstanceIdentifier="gone-writer")
+    api.delete_db_cluster(DBClusterIdentifier="gone", FinalDBSnapshotIdentifier="the-last")
+    assert at_restored(stack, restored.from_snapshot("the-last"), COUNT) == 2
+
+
+def test_the_snapshot_that_a_template_asks_for_can_be_restored(stack, cluster, restored):
+    stack.delete("Writer")
+    name = stack.snapshot("Cluster")
+    stack.delete("Cluster")
+    assert at_restored(stack, restored.from_snapshot(name), COUNT) == 1
+
+
+def test_a_template_can_begin_with_a_snapshot(stack, cluster, api):
+    take(api, cluster)
+    another = "another password"
+    copy = stack.create(
+        "AWS::RDS::DBCluster",
+        "Copy",
+        Engine=str(stack.dialect.engine),
+        SnapshotIdentifier="before",
+        MasterUserPassword=another,
+    )
+    create_instance(stack, copy, "CopyWriter")
+    assert query(connect(stack, copy.attributes["Endpoint.Address"], password=another), COUNT) == 1
+    assert at(stack, cluster, COUNT) == 1
+
+
+def test_a_copied_snapshot_outlives_its_source(stack, cluster, api, restored):
+    take(api, cluster)
+    api.copy_db_cluster_snapshot(
+        SourceDBClusterSnapshotIdentifier="before", TargetDBClusterSnapshotIdentifier="copied"
+    )
+    api.delete_db_cluster_snapshot(DBClusterSnapshotIdentifier="before")
+    assert at_restored(stack, restored.from_snapshot("copied"), COUNT) == 1
+
+
+def test_what_cannot_be_restored_is_refused_in_the_words_of_rds(stack, cluster, api):
+    engine = {"Engine": str(stack.dialect.engine)}
+    restore = api.restore_db_cluster_from_snapshot
+    take(api, cluster)
+    assert refused(restore, DBClusterIdentifier="restored", SnapshotIdentifier="missing", **engine) == (
+        "DBClusterSnapshotNotFoundFault",
+        "DBClusterSnapshot missing not found.",
+    )
+    taken = {"DBClusterIdentifier": cluster.physical_id, "SnapshotIdentifier": "before", **engine}
+    assert refused(restore, **taken) == ("DBClusterAlreadyExistsFault", "DB Cluster already exists")
+    code, message = refused(
+        restore, DBClusterIdentifier="restored", SnapshotIdentifier="before", Engine="aurora"
+    )
+    assert (code, "doesn't match the engine name" in message) == ("InvalidParameterValue", True)
+    automated = next(name for name in records().cluster_snapshots if name.startswith("rds:"))
+    code, message = refused(restore, DBClusterIdentifier="restored", SnapshotIdentifier=automated, **engine)
+    assert (code, "holds no data" in message) == ("InvalidDBClusterSnapshotStateFault", True)
+    code, message = refused(take, api=api, cluster=cluster)
+    assert (code, "already exists" in message) == ("DBClusterSnapshotAlreadyExistsFault", True)
+    assert "restored" not in records().clusters
+    code, message = refused(api.delete_db_cluster, DBClusterIdentifier=cluster.physical_id)
+    assert message == "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."
