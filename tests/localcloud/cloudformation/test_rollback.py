@@ -373,3 +373,15 @@ def test_what_comes_back_waits_for_what_it_needs_through_what_never_changed(clou
     stack = cloudformation.deploy("one", second)
     assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
     assert finished == ["Custom", "Function", "Custom"]
+
+
+def test_handlers_know_an_update_that_takes_back_from_one_that_goes_on(cloudformation, thing):
+    cloudformation.deploy("one", resources(A=thing(Size=1), B=thing(["A"], Size=1)))
+    cloudformation.things.fail("update", "B")
+    cloudformation.deploy("one", resources(A=thing(Size=2), B=thing(["A"], Size=2)))
+    asked = [
+        (request.properties["Size"], request.rolling_back)
+        for verb, request in cloudformation.things.requests
+        if (verb, request.logical_id) == ("update", "A")
+    ]
+    assert asked == [(2, False), (1, True)]
