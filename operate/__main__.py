@@ -178,7 +178,7 @@ def _add_life(verbs: Any) -> None:
             type=_names,
             default=(),
             metavar="IDS",
-            help="logical ids that may be replaced or deleted",
+            help="logical ids that may be replaced or deleted; LogicalId:version confirms a major upgrade",
         )
     listing = verbs.add_parser("list", help="list the environments, on AWS and on this machine")
     sweep = verbs.add_parser("sweep", help="destroy the ephemeral environments that have expired")
