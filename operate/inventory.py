@@ -12,7 +12,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
 
+from operate.rehearsals.copies import TAG as REHEARSAL_TAG
+from operate.rehearsals.copies import Copies
+from operate.rehearsals.steps import Steps
 from stacks.settings import STACKS, Deployment
 
 if TYPE_CHECKING:
@@ -65,6 +69,9 @@ def inventory(session: boto3.Session, settings: Deployment, *, local: bool = Fal
 
 
 TAGGED = "tagged resource"
+COPY = "rehearsal's copy"
+LAMBDA_INTERFACE = "AWS Lambda VPC ENI"
+"""How the description of each interface begins that Lambda makes for functions in a VPC."""
 
 
 def _is_known(tagged: Found, known: set[str]) -> bool:
@@ -129,6 +136,8 @@ def _snapshots(session: boto3.Session, settings: Deployment) -> Iterator[Found]:
         DBClusterIdentifier=settings.cluster_name,
     ):
         name = one["DBClusterSnapshotIdentifier"]
+        if REHEARSAL_TAG in {tag["Key"] for tag in one.get("TagList", [])}:
+            continue  # no copy of anybody's data that is to be kept: see _copies
         yield Found(
             "cluster snapshot",
             name,
@@ -137,6 +146,17 @@ def _snapshots(session: boto3.Session, settings: Deployment) -> Iterator[Found]:
             gibibytes=float(one.get("AllocatedStorage") or 0),
             arn=one["DBClusterSnapshotArn"],
         )
+
+
+def copies_of(session: boto3.Session, settings: Deployment, console: Console, *, local: bool) -> Copies:
+    """Return what rehearsals of an environment have left, to be taken away; the console hears of it."""
+    steps = Steps(console, poll_seconds=0.2 if local else 5)
+    return Copies(session, steps, cluster=settings.cluster_name, tags=settings.tags)
+
+
+def _copies(session: boto3.Session, settings: Deployment) -> Iterator[Found]:
+    for name in copies_of(session, settings, Console(quiet=True), local=True).left():
+        yield Found(COPY, name, name)
 
 
 def _automated_backups(session: boto3.Session, settings: Deployment) -> Iterator[Found]:
@@ -269,6 +289,7 @@ LISTERS: Mapping[str, Callable[[boto3.Session, Deployment], Iterator[Found]]] = 
     "log groups": _log_groups,
     "clusters": _clusters,
     "proxies": _proxies,
+    "rehearsals": _copies,
     "cluster snapshots": _snapshots,
     "automated backups": _automated_backups,
     "secrets": _secrets,

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from operate.cost.prices import NoPrices, prices_of
-from operate.inventory import TAGGED, Found, inventory
+from operate.inventory import COPY, TAGGED, Found, inventory
 from stacks.settings import Deployment
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def take_away(session: boto3.Session, settings: Deployment, *, local: bool = Fal
     seen = inventory(session, settings, local=local)
     standing = [one for one in seen.found if one.kind == "stack"]
     if standing:
-        return Leftovers(tuple(_of_stack(session, one) for one in standing), seen.not_looked_at)
+        copies = [Leftover(one, "left", _why_left(one)) for one in seen.found if one.kind == COPY]
+        return Leftovers((*(_of_stack(session, one) for one in standing), *copies), seen.not_looked_at)
     return Leftovers(tuple(_taken_away(session, one, settings) for one in seen.found), seen.not_looked_at)
 
 
@@ -113,6 +114,8 @@ def _why_kept(found: Found) -> str | None:
 def _why_left(found: Found) -> str:
     if found.kind == TAGGED:
         return "it bears the environment's tags; the index of tags may lag behind a deletion: look again"
+    if found.kind == COPY:
+        return "a rehearsal has left it, or is at work on it: the next one takes it away, or make leftovers"
     if found.kind == "network interface":
         return f"it is {found.state}: what uses it lets go of it, Lambda within 20 minutes; then look again"
     return "no stack owns it any more, and it is not known to be without worth: delete it by hand"

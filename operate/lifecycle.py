@@ -20,7 +20,7 @@ from operate.assembly import templates
 from operate.aws import Refused, check_settings, environment_of, session_of
 from operate.deployment import PROJECT, Deployment
 from operate.environments import EPHEMERAL_HOURS, Environment, environments, expiry, moment, table
-from operate.inventory import inventory
+from operate.inventory import LAMBDA_INTERFACE, Found, copies_of, inventory
 from operate.leftovers import print_leftovers, take_away
 from operate.local_cloud import LocalCloud
 from operate.report import print_report
@@ -31,6 +31,8 @@ ASSEMBLIES = PROJECT / "build" / "assemblies"
 LONGEST_HOURS = 24 * 90
 PATIENCE_SECONDS = 3600
 """Aurora takes about ten minutes to go, and what Lambda holds in a VPC up to forty."""
+POLL_SECONDS = {True: 0.5, False: 5.0}
+"""By whether it is on the local cloud."""
 
 STUCK = frozenset({"ROLLBACK_FAILED", "DELETE_FAILED"})
 """Statuses after which CloudFormation does nothing to a stack but delete it."""
@@ -95,6 +97,7 @@ def destroy(console: Console, deployment: Deployment, *, unprotect: str = "", fo
         )
     session = session_of(console, deployment)
     _wait_until_settled(console, session, deployment)
+    _take_copies_away(console, session, deployment)
     if unprotect:
         _unprotect(session, deployment, chosen)
     code = _destroy_stacks(console, session, deployment, force=force or bool(os.environ.get("CI")))
@@ -103,9 +106,13 @@ def destroy(console: Console, deployment: Deployment, *, unprotect: str = "", fo
 
 
 def look_for_leftovers(console: Console, deployment: Deployment) -> int:
-    """Do the last part of `destroy` alone: for what came back, or could not go then."""
+    """Do the last part of `destroy` alone: for what came back, or could not go then.
+
+    What a rehearsal has left goes, too, while the stacks stand: a rehearsal that is at work ends by that.
+    """
     chosen = check_settings(deployment)
     session = session_of(console, deployment)
+    _take_copies_away(console, session, deployment)
     return print_leftovers(console, take_away(session, chosen, local=deployment.is_local), chosen)
 
 
@@ -252,6 +259,20 @@ def _unprotect(session: boto3.Session, deployment: Deployment, chosen: settings.
             )
 
 
+def _take_copies_away(console: Console, session: boto3.Session, deployment: Deployment) -> None:
+    """Take away what a killed rehearsal has left: it stands in the network, and nothing under it can go.
+
+    Where that is refused, the inventory tells what is left.
+    """
+    copies = copies_of(session, check_settings(deployment), console, local=deployment.is_local)
+    try:
+        if left := copies.left():
+            console.print(f"A rehearsal has left {', '.join(left)}: taken away", soft_wrap=True)
+            copies.take_away()
+    except (BotoCoreError, ClientError) as error:
+        console.print(f"What rehearsals have left: {error}", style="yellow", soft_wrap=True, markup=False)
+
+
 def _destroy_stacks(console: Console, session: boto3.Session, deployment: Deployment, *, force: bool) -> int:
     """Destroy what stands; a stack that failed over an interface that is free by now gets a second try."""
     code = 0
@@ -262,7 +283,7 @@ def _destroy_stacks(console: Console, session: boto3.Session, deployment: Deploy
         if attempt == 2:
             if "DELETE_FAILED" not in standing.values():
                 break  # somebody said no, or it failed otherwise
-            _free_interfaces(session, deployment)
+            _free_interfaces(console, session, deployment)
             force = True  # the first try has asked
         confirmed = ["--force"] if force else []
         code = cdk.attached(
@@ -278,12 +299,28 @@ def _app(deployment: Deployment) -> list[str]:
     return ["--app", str(assembly)] if assembly.exists() else deployment.context_arguments
 
 
-def _free_interfaces(session: boto3.Session, deployment: Deployment) -> None:
-    """Delete interfaces that nothing uses any more: Lambda's stay a while, and keep subnets."""
+def _free_interfaces(console: Console, session: boto3.Session, deployment: Deployment) -> None:
+    """Delete interfaces that nothing uses any more, and wait for Lambda's, which it lets go of by itself."""
     ec2 = session.client("ec2")
-    for one in inventory(session, check_settings(deployment), local=deployment.is_local).found:
-        if one.kind == "network interface" and one.state == "available":
-            ec2.delete_network_interface(NetworkInterfaceId=one.identifier)
+    told = False
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        found = _interfaces(session, deployment)
+        for one in found:
+            if one.state == "available":
+                ec2.delete_network_interface(NetworkInterfaceId=one.identifier)
+        held = [one for one in found if one.state != "available" and LAMBDA_INTERFACE in one.name]
+        if not held or time.monotonic() > until:
+            return
+        if not told:
+            console.print(f"Waiting for Lambda to let go of {len(held)} network interfaces: up to 40 minutes")
+            told = True
+        time.sleep(POLL_SECONDS[deployment.is_local])
+
+
+def _interfaces(session: boto3.Session, deployment: Deployment) -> list[Found]:
+    seen = inventory(session, check_settings(deployment), local=deployment.is_local)
+    return [one for one in seen.found if one.kind == "network interface"]
 
 
 def _wait_until_settled(console: Console, session: boto3.Session, deployment: Deployment) -> None:
@@ -300,7 +337,7 @@ def _wait_until_settled(console: Console, session: boto3.Session, deployment: De
         if not told:
             console.print(f"Waiting for what still goes on in {', '.join(busy)}")
             told = True
-        time.sleep(0.5 if deployment.is_local else 5)
+        time.sleep(POLL_SECONDS[deployment.is_local])
 
 
 def _standing(session: boto3.Session, deployment: Deployment) -> dict[str, str]:

@@ -276,6 +276,14 @@ class DeployRolesStack(cdk.Stack):
                 [self._arn("kms", "key/*"), self._arn("rds", "cluster-snapshot:*")],
                 tagged,
             ),
+            _allow(
+                "CleanUpRehearsals",
+                ["rds:DeleteDBCluster", "rds:DeleteDBInstance"],
+                [
+                    self._arn("rds", f"cluster:shop-{names}-rehearsal"),
+                    self._arn("rds", f"db:shop-{names}-copy"),
+                ],
+            ),
             # Lambda makes them and tags none; one that is in use cannot be deleted.
             _allow(
                 "CleanUpInterfaces", ["ec2:DeleteNetworkInterface"], [self._arn("ec2", "network-interface/*")]

@@ -14,8 +14,9 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from rich.console import Console
 
-from operate import inventory
-from operate.inventory import Found
+import operate.deployment
+from operate import inventory, lifecycle
+from operate.inventory import COPY, Found
 from operate.leftovers import LEFT, NOTHING_LEFT, monthly_cost, print_leftovers, take_away
 from stacks.settings import DEPLOYMENTS, Deployment
 from stacks.validation import choose
@@ -77,6 +78,44 @@ def leave_interface(session: Any, tags: list[dict[str, str]]) -> None:
     ]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.30.0.0/20")["Subnet"]["SubnetId"]
     ec2.create_network_interface(SubnetId=subnet, Description="AWS Lambda VPC ENI")
+
+
+def leave_rehearsal(session: Any, one: Deployment, *, of: str | None = None) -> None:
+    """Leave what a rehearsal makes, as if it had been killed."""
+    rds, name = session.client("rds"), f"{one.cluster_name}-rehearsal"
+    given = {**one.tags, "rehearsal-of": one.cluster_name if of is None else of}
+    tags = [{"Key": key, "Value": value} for key, value in given.items() if value]
+    engine = {"Engine": "aurora-postgresql"}
+    login = {"MasterUsername": "shop_admin", "MasterUserPassword": "a-password"}
+    rds.create_db_cluster(DBClusterIdentifier=one.cluster_name, **engine, **login)
+    rds.create_db_cluster_snapshot(
+        DBClusterIdentifier=one.cluster_name, DBClusterSnapshotIdentifier=name, Tags=tags
+    )
+    rds.delete_db_cluster(DBClusterIdentifier=one.cluster_name, SkipFinalSnapshot=True)
+    rds.create_db_cluster(DBClusterIdentifier=name, Tags=tags, **engine, **login)
+    rds.create_db_instance(
+        DBInstanceIdentifier=f"{one.cluster_name}-copy",
+        DBInstanceClass="db.serverless",
+        DBClusterIdentifier=name,
+        Tags=tags,
+        **engine,
+    )
+
+
+def of_databases(session: Any) -> list[str]:
+    """Return the identifiers of all clusters, instances and snapshots.
+
+    Automated snapshots, which this simulation keeps for ever, go with their cluster.
+    """
+    rds = session.client("rds")
+    return [
+        *(one["DBClusterIdentifier"] for one in rds.describe_db_clusters()["DBClusters"]),
+        *(one["DBInstanceIdentifier"] for one in rds.describe_db_instances()["DBInstances"]),
+        *(
+            one["DBClusterSnapshotIdentifier"]
+            for one in rds.describe_db_cluster_snapshots(SnapshotType="manual")["DBClusterSnapshots"]
+        ),
+    ]
 
 
 def counts(session: Any) -> dict[str, int]:
@@ -167,6 +206,130 @@ def test_what_cannot_be_removed_is_left_with_the_reason(session, monkeypatch):
     reasons = {one.found.kind: one.reason for one in take_away(session, PR, local=True).of("left")}
     assert "not yours" in reasons["log group"]
     assert "by hand" in reasons["secret"]
+
+
+@pytest.fixture
+def console(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Console:
+    """Return what the verbs print to; they take the simulated account for the environment's."""
+    monkeypatch.setattr(lifecycle, "session_of", lambda *_: session)
+    return Console(file=io.StringIO(), record=True, width=200)
+
+
+ON_THIS_MACHINE = operate.deployment.Deployment(kind="ephemeral", name="pr-4", on_local_cloud=True)
+
+
+def test_what_a_killed_rehearsal_has_left_is_found_by_its_tag_and_is_no_data_that_is_kept(session):
+    leave_rehearsal(session, RETAINED)
+    found = take_away(session, RETAINED, local=True)
+    assert {one.found.name for one in found.of("left") if one.found.kind == COPY} == {
+        "shop-pr-4-copy",
+        "shop-pr-4-rehearsal",
+    }
+    assert "shop-pr-4-rehearsal" not in {one.found.name for one in found.of("kept")}
+    assert found.exit_code == LEFT
+
+
+def test_what_a_killed_rehearsal_has_left_is_taken_away(session, console):
+    for name in NEIGHBOURS:
+        leave_rehearsal(session, replace(PR, name=name))
+    neighbours = of_databases(session)
+    leave_rehearsal(session, PR)
+    assert lifecycle.look_for_leftovers(console, ON_THIS_MACHINE) == NOTHING_LEFT
+    assert of_databases(session) == neighbours
+    assert "A rehearsal has left shop-pr-4-copy, shop-pr-4-rehearsal" in console.export_text()
+
+
+def test_what_a_killed_rehearsal_has_left_goes_before_the_network_that_it_stands_in(
+    session, console, monkeypatch
+):
+    leave_rehearsal(session, PR)
+    there: list[str] = []
+    monkeypatch.setattr(
+        lifecycle, "_destroy_stacks", lambda *_, **__: there.extend(of_databases(session)) or 0
+    )
+    assert lifecycle.destroy(console, ON_THIS_MACHINE) == 0
+    assert there == []
+
+
+def test_what_only_has_a_rehearsal_s_name_is_nobody_s_to_take(session, console):
+    leave_rehearsal(session, PR, of="")
+    before = of_databases(session)
+    lifecycle._take_copies_away(console, session, ON_THIS_MACHINE)
+    assert of_databases(session) == before
+
+
+# --- interfaces that keep a network from going
+
+
+class Destroys:
+    """The CDK CLI's destroys: each succeeds unless an interface is in the way."""
+
+    def __init__(self, session: Any) -> None:
+        self.ec2 = session.client("ec2")
+        self.statuses = {"shop-pr-4-network": "CREATE_COMPLETE"}
+        self.commands: list[list[str]] = []
+
+    def interfaces(self) -> list[Any]:
+        return list(self.ec2.describe_network_interfaces()["NetworkInterfaces"])
+
+    def __call__(self, command: list[str], **_: Any) -> int:
+        self.commands.append(command)
+        if self.interfaces():
+            self.statuses = dict.fromkeys(self.statuses, "DELETE_FAILED")
+            return 1
+        self.statuses = {}
+        return 0
+
+
+@pytest.fixture
+def destroys(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Destroys:
+    """Return an environment of one stack, with an interface in its network that Lambda made."""
+    tags = [{"Key": key, "Value": value} for key, value in PR.tags.items()]
+    leave_interface(session, tags)
+    found = Destroys(session)
+    monkeypatch.setattr(lifecycle.cdk, "attached", found)
+    monkeypatch.setattr(lifecycle, "environment_of", lambda _: {})
+    monkeypatch.setattr(lifecycle, "_standing", lambda *_: found.statuses)
+    return found
+
+
+def test_a_network_that_failed_over_an_interface_of_lambda_s_goes_at_the_second_try(
+    session, console, destroys
+):
+    assert lifecycle._destroy_stacks(console, session, ON_THIS_MACHINE, force=False) == 0
+    assert destroys.interfaces() == []
+    assert ["--force" in command for command in destroys.commands] == [False, True], "asked once"
+
+
+def test_an_interface_that_lambda_still_holds_is_waited_for(session, console, destroys, monkeypatch):
+    held = [Found("network interface", "eni-1 (AWS Lambda VPC ENI-shop)", "eni-1", state="in-use")]
+    (free,) = destroys.interfaces()
+    states = [held, held, [replace(held[0], identifier=free["NetworkInterfaceId"], state="available")]]
+    waited: list[float] = []
+    monkeypatch.setattr(lifecycle, "_interfaces", lambda *_: states.pop(0))
+    monkeypatch.setattr(lifecycle.time, "sleep", waited.append)
+    assert lifecycle._destroy_stacks(console, session, ON_THIS_MACHINE, force=True) == 0
+    assert (len(waited), states) == (2, [])
+    assert console.export_text().count("Waiting for Lambda to let go of 1 network interfaces") == 1
+
+
+def test_an_interface_that_somebody_else_uses_is_neither_waited_for_nor_deleted(
+    session, console, destroys, monkeypatch
+):
+    used = [Found("network interface", "eni-1 (a NAT gateway)", "eni-1", state="in-use")]
+    monkeypatch.setattr(lifecycle, "_interfaces", lambda *_: used)
+    assert lifecycle._destroy_stacks(console, session, ON_THIS_MACHINE, force=True) == 1
+    assert len(destroys.commands) == 2
+    assert len(destroys.interfaces()) == 1
+
+
+def test_a_destroy_that_somebody_declined_is_not_tried_again(session, console, destroys, monkeypatch):
+    monkeypatch.setattr(
+        lifecycle.cdk, "attached", lambda command, **_: destroys.commands.append(command) or 1
+    )
+    assert lifecycle._destroy_stacks(console, session, ON_THIS_MACHINE, force=False) == 1
+    assert len(destroys.commands) == 1
+    assert len(destroys.interfaces()) == 1
 
 
 def test_a_tag_that_only_the_index_knows_is_told_and_not_trusted(session):

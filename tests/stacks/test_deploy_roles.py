@@ -233,6 +233,8 @@ OF_PULL_REQUESTS = [
     ("secretsmanager:DeleteSecret", arn("secretsmanager", "secret:shop/pr-7/database/admin-aB1"), ""),
     ("rds:DeleteDBClusterSnapshot", arn("rds", "cluster-snapshot:shop-pr-7-final"), "pr-7"),
     ("kms:ScheduleKeyDeletion", arn("kms", "key/1"), "pr-7"),
+    ("rds:DeleteDBCluster", arn("rds", "cluster:shop-pr-7-rehearsal"), ""),
+    ("rds:DeleteDBInstance", arn("rds", "db:shop-pr-7-copy"), ""),
     ("ec2:DeleteNetworkInterface", arn("ec2", "network-interface/eni-1"), ""),
     ("tag:GetResources", "*", ""),
     ("rds:DescribeDBClusters", "*", ""),
