@@ -47,7 +47,26 @@ class Deployed:
         wanted = "UPDATE_COMPLETE" if exists else "CREATE_COMPLETE"
         if stack["StackStatus"] != wanted or "StackStatusReason" in stack:
             raise DeploymentFailed("\n".join(self.reasons()))
+        assert self.drift() == [], "what was deployed is what the template says"
         return self.ids()
+
+    def drift(self) -> list[str]:
+        """Detect the stack's drift, and return each difference as its resource, kind and path."""
+        client = self.server.client("cloudformation")
+        detection = client.detect_stack_drift(StackName=self.name)["StackDriftDetectionId"]
+        status = client.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
+        assert status["DetectionStatus"] == "DETECTION_COMPLETE", status
+        found = client.describe_stack_resource_drifts(StackName=self.name)["StackResourceDrifts"]
+        return [
+            f"{one['LogicalResourceId']} {difference}"
+            for one in found
+            if one["StackResourceDriftStatus"] != "IN_SYNC"
+            for difference in [
+                f"{change['DifferenceType']} {change['PropertyPath']}"
+                for change in one.get("PropertyDifferences", [])
+            ]
+            or [one["StackResourceDriftStatus"]]
+        ]
 
     def ids(self) -> dict[str, str]:
         listed = self.server.client("cloudformation").list_stack_resources(StackName=self.name)
