@@ -76,11 +76,6 @@ def print_leftovers(console: Console, leftovers: Leftovers, settings: Deployment
     counts = {fate: len(leftovers.of(fate)) for fate in ("left", "kept", "going", "removed")}
     told = [f"{number} {fate}" for fate, number in counts.items() if number or fate == "left"]
     console.print(f"Of {settings.name}: {', '.join(told)}")
-    console.print(
-        "The files and templates in the CDK's bucket are stored once for all deployments, by content: "
-        "`cdk gc` removes those that no stack of the account uses.",
-        soft_wrap=True,
-    )
     return leftovers.exit_code
 
 

@@ -15,7 +15,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from operate import cdk, drift, guard, local, quotas, taken_names
+from operate import assets, cdk, drift, guard, local, quotas, taken_names
 from operate.assembly import templates
 from operate.aws import Refused, check_settings, environment_of, session_of
 from operate.deployment import PROJECT, Deployment
@@ -113,7 +113,9 @@ def look_for_leftovers(console: Console, deployment: Deployment) -> int:
     chosen = check_settings(deployment)
     session = session_of(console, deployment)
     _take_copies_away(console, session, deployment)
-    return print_leftovers(console, take_away(session, chosen, local=deployment.is_local), chosen)
+    code = print_leftovers(console, take_away(session, chosen, local=deployment.is_local), chosen)
+    console.print(assets.told(session), soft_wrap=True)
+    return code
 
 
 def show_all(console: Console, *, cloud: str) -> int:
@@ -121,14 +123,18 @@ def show_all(console: Console, *, cloud: str) -> int:
     now = datetime.now(UTC)
     for region in sorted({one.region for one in DEPLOYMENTS.values()}):
         try:
-            found = environments(boto3.Session(region_name=region))
+            session = boto3.Session(region_name=region)
+            found = environments(session)
         except (BotoCoreError, ClientError) as error:
             console.print(f"AWS, {region}: not looked at ({error})", soft_wrap=True, markup=False)
         else:
             _show(console, f"AWS, {region}", found, now)
+            console.print(assets.told(session), soft_wrap=True)
     here = LocalCloud(cloud)
     if here.is_running():
-        _show(console, f"this machine, cloud {cloud}", environments(here.session()), now)
+        session = here.session()
+        _show(console, f"this machine, cloud {cloud}", environments(session), now)
+        console.print(assets.told(session), soft_wrap=True)
     return 0
 
 
