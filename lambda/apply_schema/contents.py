@@ -77,9 +77,9 @@ def check_endpoint(own: str, endpoint: str) -> None:
         return
     if _is_loopback(own) and _is_loopback(endpoint):
         return
+    copy = "an address of this machine" if _is_loopback(own) else f"{own_name}{COPY_SUFFIX}.{own_zone}"
     raise EndpointRefused(
-        f"{endpoint[:80]} is neither this deployment's cluster nor a copy of it: expected {own} or "
-        f"{own_name}{COPY_SUFFIX}.{own_zone}"
+        f"{endpoint[:80]} is neither this deployment's cluster nor a copy of it: expected {own} or {copy}"
     )
 
 

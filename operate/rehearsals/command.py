@@ -66,9 +66,7 @@ def run(console: Console, deployment: Deployment, wanted: Wanted) -> int:
     else:
         version = wanted.to or _version_of_the_settings(copies, chosen)
         found, what = restore.rehearse_upgrade(copies, functions, version), f"Upgrade to {version}"
-    return restore.print_report(
-        console, deployment, found, cluster=cluster, what=what, again=wanted.rehearsal
-    )
+    return restore.print_report(steps, deployment, found, cluster=cluster, what=what, again=wanted.rehearsal)
 
 
 def _fail_over(

@@ -12,11 +12,12 @@ from operate.rehearsals.copies import Copies, Copy
 from operate.rehearsals.functions import Contents, Functions
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from operate.deployment import Deployment
+    from operate.rehearsals.steps import Steps
 
 SECOND = timedelta(seconds=1)
+SERVES = ("the snapshot is restored", "the moment is restored", "its instance serves")
+"""The steps from a backup to a database that answers."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,10 @@ def family_of_upgrade(copies: Copies, version: str) -> str | None:
 
 
 def print_report(
-    console: Console, deployment: Deployment, found: Restored, *, cluster: str, what: str, again: str
+    steps: Steps, deployment: Deployment, found: Restored, *, cluster: str, what: str, again: str
 ) -> int:
     """Say whether it worked, how long until it served, and what next; returns the exit code."""
+    console = steps.console
     console.print()
     print_comparison(console, found.comparison)
     console.print(
@@ -109,6 +111,8 @@ def print_report(
         words = "AFTER the moment" if found.beyond else "none is newer than the moment"
         console.print(f"Restored to {found.moment:%Y-%m-%d %H:%M:%S} UTC; newest order {newest}: {words}")
     said = "worked" if found.worked else "DID NOT WORK"
+    seconds = sum(steps.seconds.get(one, 0.0) for one in SERVES)
+    console.print(f"A database of version {found.copy.engine_version} that serves: after {seconds:.1f} s")
     console.print(f"{what} of {cluster}: {said}; {found.comparison.rows:,} rows are the same", soft_wrap=True)
     if found.worked:
         console.print(

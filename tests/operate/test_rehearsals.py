@@ -251,9 +251,9 @@ def of_dev(rds, steps):
 
 
 def report(found, said):
-    console = Console(file=said, width=300)
+    steps = Steps(Console(file=said, width=300), poll_seconds=0)
     return restore.print_report(
-        console, Deployment(kind="dev"), found, cluster=CLUSTER, what="Restore", again="snapshot"
+        steps, Deployment(kind="dev"), found, cluster=CLUSTER, what="Restore", again="snapshot"
     )
 
 

@@ -1,0 +1,245 @@
+"""Rehearsals of our own deployment on a local cloud: under orders, with faults, on both engines."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from operate.local_cloud import LocalCloud as OperatedCloud
+from operate.rehearsals import restore
+from operate.rehearsals.copies import Copies
+from operate.rehearsals.functions import Functions
+from operate.rehearsals.steps import Steps
+from stacks.validation import choose
+from tests.deploy.clients import ROOT, LocalCloud
+from tests.deploy.test_teardown import PATIENCE_SECONDS, bootstrap, operate
+
+pytestmark = pytest.mark.long
+
+ORDER = (
+    """shop.place_order('{token}', NULL, 'France', 2, '[{{"stock_code": "SMOKE-TEST-A", "quantity": 1}}]')"""
+)
+PLACE = {"postgresql": f"SELECT * FROM {ORDER}", "mysql": f"CALL {ORDER}"}
+NEWER = {"postgresql": "18.4", "mysql": "8.4.mysql_aurora.8.4.7"}
+
+
+class Deployed:
+    """An ephemeral deployment on the cloud, its copies and functions, and ways to its data."""
+
+    def __init__(self, cloud: LocalCloud, engine: str) -> None:
+        self.cloud, self.engine, self.name = cloud, engine, f"pr-{engine}"
+        self.which = ["--deployment", "ephemeral", "--name", self.name, "--engine", engine]
+        self.which += ["--local", "--cloud", cloud.name]
+        self.settings = choose("ephemeral", name=self.name, engine=engine, target="local")
+        self.said = io.StringIO()
+
+    @property
+    def cluster(self) -> str:
+        return self.settings.cluster_name
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        client = self.cloud.client("cloudformation")
+        names = [self.settings.stack_name(part) for part in ("database", "schema")]
+        stacks = [client.describe_stacks(StackName=name)["Stacks"][0] for name in names]
+        return {one["OutputKey"]: one["OutputValue"] for stack in stacks for one in stack["Outputs"]}
+
+    def rehearse(self, rehearsal: str, *options: str) -> subprocess.CompletedProcess[str]:
+        return operate(self.cloud, "rehearse", rehearsal, *self.which, *options)
+
+    def copies(self) -> Copies:
+        session = OperatedCloud(self.cloud.name).session()
+        steps = Steps(Console(file=self.said, width=200), poll_seconds=0.1)
+        return Copies(session, steps, cluster=self.cluster, tags=self.settings.tags)
+
+    def functions(self) -> Functions:
+        return Functions(OperatedCloud(self.cloud.name).session(), self.outputs)
+
+    def rows(self, statement: str, *, host: str = "") -> list[tuple[Any, ...]]:
+        outputs = self.outputs
+        host = host or outputs["ClusterEndpoint"]
+        return self.cloud.query(statement, host=host, secret=outputs["AdminSecretArn"])
+
+    def place_order(self) -> None:
+        self.rows(PLACE[self.engine].format(token=uuid.uuid4()))
+
+    @contextmanager
+    def orders_going_on(self) -> Iterator[list[int]]:
+        """Have orders placed one after the other while the block runs, from before it begins."""
+        placed, stop, first = [], threading.Event(), threading.Event()
+
+        def customer() -> None:
+            while not stop.is_set():
+                self.place_order()
+                placed.append(1)
+                first.set()
+
+        with ThreadPoolExecutor(1) as pool:
+            customer_of = pool.submit(customer)
+            try:
+                assert first.wait(PATIENCE_SECONDS)
+                yield placed
+            finally:
+                stop.set()
+        customer_of.result()
+
+    def made(self) -> list[str]:
+        """Return what RDS has beside the deployment."""
+        rds = self.cloud.client("rds")
+        clusters = [one["DBClusterIdentifier"] for one in rds.describe_db_clusters()["DBClusters"]]
+        instances = rds.describe_db_instances()["DBInstances"]
+        snapshots = rds.describe_db_cluster_snapshots(SnapshotType="manual")["DBClusterSnapshots"]
+        return [
+            *(name for name in clusters if name != self.cluster),
+            *(i["DBInstanceIdentifier"] for i in instances if i["DBClusterIdentifier"] != self.cluster),
+            *(one["DBClusterSnapshotIdentifier"] for one in snapshots),
+        ]
+
+
+@pytest.fixture(scope="module")
+def deployed(engine: str) -> Iterator[Deployed]:
+    cloud = LocalCloud.start()
+    try:
+        bootstrap(cloud)
+        one = Deployed(cloud, engine)
+        done = operate(cloud, "deploy", *one.which, "--seed-lines", "2000")
+        assert done.returncode == 0, done.stdout
+        yield one
+    finally:
+        cloud.stop()
+        shutil.rmtree(ROOT / "build" / "assemblies" / cloud.name, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(deployed: Deployed) -> Iterator[None]:
+    yield
+    assert deployed.made() == []
+
+
+class Meddling:
+    """Functions between whose looks something happens to the copy, which a restore must not do."""
+
+    def __init__(self, deployed: Deployed, statements: list[str]) -> None:
+        self._functions, self._deployed, self._statements = deployed.functions(), deployed, statements
+
+    def contents(self, *, endpoint: str | None = None, up_to: dict[str, int] | None = None) -> Any:
+        for statement in self._statements if endpoint else []:
+            self._deployed.rows(statement, host=str(endpoint))
+        return self._functions.contents(endpoint=endpoint, up_to=up_to)
+
+
+def test_a_failover_under_orders_loses_none_and_tells_its_pause(deployed: Deployed):
+    before = deployed.rows("SELECT count(*) FROM shop.orders")
+    done = deployed.rehearse("failover", "--order-seconds", "20")
+    assert done.returncode == 0, done.stdout
+    assert f"Failover of {deployed.cluster}: worked" in done.stdout
+    assert "ms in which nobody was acknowledged an order" in done.stdout
+    assert "0 lost, 0 altered, 0 twice" in done.stdout
+    assert "0 left" in done.stdout
+    assert deployed.rows("SELECT count(*) FROM shop.orders") == before
+
+
+def test_a_snapshot_is_restored_whole_while_orders_go_on(deployed: Deployed):
+    with deployed.orders_going_on() as placed:
+        begun = len(placed)
+        done = deployed.rehearse("snapshot")
+        assert len(placed) > begun
+    assert done.returncode == 0, done.stdout
+    assert f"Restore of a snapshot of {deployed.cluster}: worked" in done.stdout
+    assert "changed meanwhile" not in done.stdout
+    assert "the snapshot is restored" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("table", "statement"),
+    [
+        ("shop.products", "UPDATE shop.products SET unit_price = unit_price + 0.001 WHERE product_id = 1"),
+        ("shop.rejects", "DELETE FROM shop.rejects"),
+    ],
+)
+def test_a_row_that_is_changed_or_missing_in_the_copy_is_found(
+    deployed: Deployed, table: str, statement: str
+):
+    with deployed.orders_going_on():
+        found = restore.rehearse_snapshot(deployed.copies(), Meddling(deployed, [statement]))
+    assert not found.worked
+    assert [one.table for one in found.comparison.tables if one.verdict == "DIFFERS"] == [table]
+
+
+def test_a_lost_order_is_found(deployed: Deployed):
+    deployed.place_order()
+    last = "(SELECT id FROM (SELECT max(order_id) AS id FROM shop.orders) AS last)"
+    lose = [
+        f"DELETE FROM shop.stock_movements WHERE order_id = {last}",
+        f"DELETE FROM shop.orders WHERE order_id = {last}",
+    ]
+    found = restore.rehearse_snapshot(deployed.copies(), Meddling(deployed, lose))
+    assert not found.worked
+    differing = {one.table for one in found.comparison.tables if one.verdict == "DIFFERS"}
+    assert differing == {"shop.orders", "shop.order_lines", "shop.stock_movements"}
+    assert found.comparison.violations == {"stock is the sum of its movements": 1}
+
+
+def test_an_upgrade_is_rehearsed_on_a_copy_while_orders_go_on(deployed: Deployed):
+    before = deployed.rows("SELECT version()")
+    with deployed.orders_going_on():
+        done = deployed.rehearse("upgrade", "--to", NEWER[deployed.engine])
+    assert done.returncode == 0, done.stdout
+    assert f"Upgrade to {NEWER[deployed.engine]} of {deployed.cluster}: worked" in done.stdout
+    assert deployed.rows("SELECT version()") == before
+
+
+@pytest.mark.parametrize("at", ["a snapshot is made", "the snapshot is restored"])
+def test_ctrl_c_takes_the_copy_away(deployed: Deployed, at: str):
+    process = begun(deployed, "snapshot")
+    said = read_until(process, at)
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130, said + rest
+    assert "the copy is taken away" in rest
+
+
+def test_what_a_killed_rehearsal_has_left_is_found_and_taken_away(deployed: Deployed):
+    process = begun(deployed, "snapshot")
+    read_until(process, "the snapshot is restored")
+    process.kill()
+    process.communicate(timeout=PATIENCE_SECONDS)
+    assert f"{deployed.cluster}-rehearsal" in deployed.made()
+    done = operate(deployed.cloud, "leftovers", *deployed.which)
+    assert "A rehearsal has left" in done.stdout
+
+
+def begun(deployed: Deployed, rehearsal: str) -> subprocess.Popen[str]:
+    """Start a rehearsal as a shell does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "operate", "rehearse", rehearsal, *deployed.which],
+        cwd=ROOT,
+        env={**os.environ, **deployed.cloud.env, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Read what a process says until it has said that a step was done."""
+    said = ""
+    assert process.stdout is not None
+    for line in process.stdout:
+        said += line
+        if text in line:
+            return said
+    raise AssertionError(said)
