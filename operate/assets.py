@@ -1,7 +1,7 @@
 """Files in the CDK's bucket that no stack of the account uses any more.
 
-They belong to no environment: they are stored once, by content, for all. So nothing here deletes one; `cdk gc`
-does, and spares what is so new that a deployment may be about to use it.
+They belong to no environment: they are stored once, by content, for all. So none is deleted here: `cdk gc`
+does that, and spares what is so new that a deployment may be about to use it.
 """
 
 from __future__ import annotations

@@ -148,6 +148,8 @@ class Deployment:
     """When it may be swept, as 2026-12-24T18:00:00Z: a tag on everything. None: never."""
     invocation_trail_days: int | None = None
     """For how long CloudTrail's record of each invocation of the functions is kept; None: there is none."""
+    permissions_boundary: str | None = None
+    """The name of a managed policy that every role has to carry, where the account asks for one."""
     retain_data: bool = False
     """On deletion the cluster leaves a final snapshot; key and secret stay, so that it can be restored."""
     termination_protection: bool = False
@@ -246,7 +248,7 @@ def on_engine(deployment: Deployment, name: str) -> Deployment:
 def on_local_cloud(deployment: Deployment) -> Deployment:
     """Return the deployment as it stands on the local cloud: this machine runs its functions."""
     functions = replace(deployment.functions, platform="host", certificate_authorities="system")
-    return replace(deployment, functions=functions)
+    return replace(deployment, functions=functions, permissions_boundary=None)  # it has no such policy
 
 
 def _zones(region: str) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ MOST_HOURS_OF_AN_ALARM = 7 * 24  # PutMetricAlarm: periods of an hour or longer 
 SCHEMA = Path(__file__).resolve().parent.parent / "schema"
 MOST_SEED_LINES = 1_100_000  # what a function loads in time also on a small cluster
 _DIGITS = r"[0-9]{1,9}"
+_POLICY_NAME = r"[A-Za-z0-9+=,.@_-]{1,128}"
 SEED_FILE_SUFFIXES = (".csv", ".csv.gz")
 
 
@@ -113,6 +114,7 @@ def validate(deployment: Deployment) -> list[str]:
         *_of_functions(deployment.functions),
         *_of_observability(deployment.observability),
         *_of_owner(deployment.owner),
+        *_of_permissions_boundary(deployment.permissions_boundary),
         *_of_protection(deployment),
         *_of_trail(deployment),
         *_of_invocation_trail(deployment),
@@ -674,6 +676,14 @@ def _of_owner(owner: str) -> Iterator[str]:
         yield (
             f"owner={owner!r} is not a tag's value: 1 to 256 letters, digits, spaces and . : / = + - @ _; "
             "name a team or an address"
+        )
+
+
+def _of_permissions_boundary(name: str | None) -> Iterator[str]:
+    if name is not None and not re.fullmatch(_POLICY_NAME, name):
+        yield (
+            f"permissions_boundary={name!r} is no name of a managed policy (1 to 128 letters, digits and "
+            "+ = , . @ _ -): give the name alone, without its ARN, as `make deploy-roles` prints it"
         )
 
 

@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,14 @@ from stacks.deploy_roles import (
     DeployRolesStack,
     choose,
 )
+from stacks.settings import on_local_cloud
 from stacks.validation import SettingsError
 from tests.stacks.conftest import chosen
 from tests.stacks.synthesized import FLAGS, PROJECT, as_list
 
 ACCOUNT = "123456789012"
-BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/shop-boundary"
+BOUNDARY_NAME = "shop-boundary"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/{BOUNDARY_NAME}"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
 KNOWN = {
     "AWS::AccountId": ACCOUNT,
@@ -408,10 +411,15 @@ def test_the_boundary_leaves_room_for_all_that_roles_of_stacks_may(synthesized):
             assert services <= SERVICES.keys(), role_id
 
 
-def test_every_role_of_the_stacks_carries_the_boundary_that_cdk_json_names():
-    boundary = {"@aws-cdk/core:permissionsBoundary": {"name": "shop-boundary"}}
-    app = cdk.App(context={**FLAGS, **boundary, "aws:cdk:bundling-stacks": []})
+@pytest.mark.parametrize("named_by", ["settings", "cdk.json"])
+def test_every_role_of_the_stacks_carries_the_boundary_that_is_named(named_by: str):
+    context = {"@aws-cdk/core:permissionsBoundary": {"name": BOUNDARY_NAME}}
+    app = cdk.App(
+        context={**FLAGS, **(context if named_by == "cdk.json" else {}), "aws:cdk:bundling-stacks": []}
+    )
     deployment = chosen("production", "postgresql")
+    if named_by == "settings":
+        deployment = replace(deployment, permissions_boundary=BOUNDARY_NAME)
     wire(app, deployment, LambdaAsset(Platform.named(deployment.functions.platform)))
     templates = Path(app.synth().directory).glob("*.template.json")
     roles = [
@@ -422,7 +430,14 @@ def test_every_role_of_the_stacks_carries_the_boundary_that_cdk_json_names():
     ]
     assert len(roles) >= 10
     for name, logical_id, carried in roles:
-        assert "policy/shop-boundary" in json.dumps(carried), (name, logical_id)
+        assert f"policy/{BOUNDARY_NAME}" in json.dumps(carried), (name, logical_id)
+
+
+def test_on_the_local_cloud_which_has_no_such_policy_no_role_asks_for_it(synthesized):
+    bound = replace(chosen("production", "postgresql"), permissions_boundary=BOUNDARY_NAME)
+    assert on_local_cloud(bound).permissions_boundary is None
+    for role_id, properties in synthesized.of_type("AWS::IAM::Role").items():
+        assert "PermissionsBoundary" not in properties, role_id
 
 
 def test_the_boundary_is_within_iam_s_limit(resources):

@@ -204,6 +204,11 @@ BAD = {
         "invocation_trail_days=400 with retain_data=False",
     ),
     "nobody's": (replace(DEV, owner=""), "owner=''"),
+    "a boundary by its ARN": (
+        replace(DEV, permissions_boundary="arn:aws:iam::123456789012:policy/shop-boundary"),
+        "give the name alone",
+    ),
+    "a boundary without a name": (replace(DEV, permissions_boundary=""), "permissions_boundary=''"),
     "owner that no tag can say": (replace(DEV, owner="shop; drop"), "owner='shop; drop'"),
     "owner without end": (replace(DEV, owner="o" * 257), "is not a tag's value"),
     "recovery points of what is not retained": (
