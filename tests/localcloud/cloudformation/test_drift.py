@@ -163,6 +163,16 @@ def policy(*actions: str, sid: str = "Read") -> dict[str, Any]:
             {"AssumeRolePolicyDocument": '{"Statement": {"Sid": "Read", "Effect": "Allow",'
              ' "Action": "sts:AssumeRole", "Resource": "*"}}'},
         ),
+        (
+            "AWS::IAM::Role",
+            {"AssumeRolePolicyDocument": {"Statement": [{"Action": ["a:B", "a:C"]}, {"Action": ["a:D"]}]}},
+            {"AssumeRolePolicyDocument": {"Statement": [{"Action": "a:D"}, {"Action": ["a:C", "a:B"]}]}},
+        ),
+        (
+            "AWS::EC2::SecurityGroup",
+            {"SecurityGroupIngress": [{"IpProtocol": "tcp", "SourceSecurityGroupName": "write-only"}]},
+            {"SecurityGroupIngress": [{"IpProtocol": "tcp"}]},
+        ),
         ("AWS::Lambda::Function", {"Code": {"S3Key": "a"}}, {"Code": {"S3Key": "b"}}),
         ("AWS::Lambda::Function", {"VpcConfig": {"SubnetIds": ["a"]}},
          {"VpcConfig": {"SubnetIds": ["a"], "Ipv6AllowedForDualStack": False}}),
@@ -209,6 +219,7 @@ def test_differences_are_told_by_path(cloudformation, standing, kind, expected, 
 def minimal(kind: str) -> dict[str, Any]:
     """What the registry demands of a type, and no test here is about."""
     return {
+        "AWS::EC2::SecurityGroup": {"GroupDescription": "d"},
         "AWS::IAM::Role": {"AssumeRolePolicyDocument": {}},
         "AWS::Lambda::Function": {"Role": "r", "Code": {}},
         "AWS::RDS::DBParameterGroup": {"Description": "d", "Family": "f"},
