@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from rich.console import Console
 
 from operate import quotas
 from operate.aws import Refused
-from operate.deployment import Deployment
+from operate.deployment import PROJECT, Deployment
 from operate.quotas import QUOTAS, RESERVED, needed
 from stacks.deploy_roles import LOOKS
 from stacks.validation import choose
@@ -158,3 +159,14 @@ def test_every_quota_is_asked_of_what_is_there(session, wanted):
     make_vpcs(session, 2)
     assert QUOTAS["AWS::EC2::VPC"].used(session) == 3
     assert QUOTAS["AWS::EC2::VPCEndpoint"].used(session) == 0
+
+
+def test_the_page_tells_what_one_environment_needs(wanted):
+    page = (PROJECT / "docs" / "environments.md").read_text()
+    told = {
+        code: int(number)
+        for code, number in re.findall(r"\| (L-\w+) \|[^|]+\| (\d+)(?: reserved)? \|$", page, re.MULTILINE)
+    }
+    needs = {QUOTAS[kind].code: number for kind, number in needed(wanted, {}).items()}
+    assert told
+    assert told == {code: needs[code] for code in told}
