@@ -215,7 +215,6 @@ class Cluster:
         release: str,
         parameters: Mapping[str, str],
         instance_parameters: Mapping[str, Mapping[str, str]],
-        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Another release serves the same data, users and rights, with these parameters.
 
@@ -223,7 +222,7 @@ class Cluster:
         ProgramFailed, with everything as it was before.
         """
         with self._lock:
-            running_version = self.engine.running_version(release, tell)
+            running_version = self.engine.running_version(release, lambda _: None)
             former, writer, readers = self._primary, self.writer, self.readers
             own = instance_parameters.get(writer.name, {}) if writer else {}
             settings = self.engine.localize({**parameters, **own}, release).settings

@@ -18,6 +18,7 @@ from localcloud.aurora.server_place import create_directory
 
 _log = logging.getLogger(__name__)
 _TIMEOUT_SECONDS = 1800.0
+_SHUTDOWN_SECONDS = 600.0
 _FINDINGS = "pg_upgrade_output.d/*/*.txt"
 _LONGEST_REASON = 1000
 _NAMES_A_FILE = re.compile(r"^/|in the file:$")
@@ -46,7 +47,7 @@ def upgrade(
         _initialize(former, directory, programs)
         _pg_upgrade(former, directory, programs, "--check")
         take_down()
-        former.stop("fast")
+        former.stop("fast", timeout_seconds=_SHUTDOWN_SECONDS)  # pg_upgrade takes no data of a killed one
         _pg_upgrade(former, directory, programs, "--copy", "--no-sync")
         server = PostgresqlServer(directory, programs, {**former.durability, **settings})
         server.start()

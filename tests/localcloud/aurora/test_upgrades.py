@@ -165,13 +165,13 @@ def test_the_parameters_of_the_new_groups_are_in_force_on_every_instance(stack):
     )
     assert records().clusters[cluster.physical_id].parameter_group == "new-cluster"
     assert {one.db_parameter_group_name for one in members(cluster)} == {"new-instance"}
+    for name, shown in stack.dialect.shown.items():
+        for reader in (False, True):
+            assert str(ask(stack, cluster, stack.dialect.show(name), reader=reader)) == shown
     after = processes(stack, cluster)
     for name in ("Writer", "Reader"):
         stack.update(name, DBParameterGroupName="new-instance")
     assert processes(stack, cluster) == after
-    for name, shown in stack.dialect.shown.items():
-        for reader in (False, True):
-            assert str(ask(stack, cluster, stack.dialect.show(name), reader=reader)) == shown
 
 
 @postgresql_only

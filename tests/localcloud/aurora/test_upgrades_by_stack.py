@@ -58,7 +58,7 @@ def fails_behind_the_writer():
 
 @pytest.fixture
 def bring(cloud):
-    """Bring the stack to these resources: its last status, the reasons that it told, the cluster's version."""
+    """Bring the stack to these resources: its last status, the reasons told, the cluster's version."""
     operations = CloudFormation(cloud).operations(ACCOUNT, REGION)
     operations.answer_within_seconds = PATIENCE_SECONDS
 
