@@ -56,11 +56,14 @@ class Copies:
             with self.steps.step("what an earlier rehearsal has left is taken away"):
                 self.take_away()
         self._refuse_taken_names()
+        failure: BaseException | None = None
         try:
             yield
+        except BaseException as error:
+            failure = error
+            raise
         finally:
-            with self.steps.step("the copy is taken away"):
-                self.take_away()
+            self._end(failure)
 
     def snapshot(self) -> None:
         """Make a snapshot of the cluster, and wait for it."""
@@ -153,6 +156,21 @@ class Copies:
     def take_away(self) -> None:
         """Delete instance, cluster and snapshot, in whatever state they are; waits until they are gone."""
         self.steps.wait_for("the copy", self._delete, "gone", longest_seconds=LONGEST_INSTANCE_SECONDS)
+
+    def _end(self, failure: BaseException | None) -> None:
+        """Take all away; where that fails, say what may be left, and what had failed before."""
+        try:
+            with self.steps.step("the copy is taken away"):
+                self.take_away()
+        except BaseException:
+            said = f". Before that: {failure or 'interrupted'}" if failure is not None else ""
+            self.steps.console.print(
+                f"{self.name} and {self.instance} may be left: the next rehearsal takes them away, and so "
+                f"does make leftovers{said}",
+                soft_wrap=True,
+                markup=False,
+            )
+            raise
 
     def _delete(self) -> str:
         """Ask for what can be deleted now; return what there is still to wait for."""

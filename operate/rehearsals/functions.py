@@ -51,7 +51,8 @@ class Functions:
     """The functions of one deployment. None is invoked twice for one answer: it would order twice."""
 
     def __init__(self, session: boto3.Session, outputs: dict[str, str]) -> None:
-        patient = Config(read_timeout=LONGEST_SECONDS, retries={"total_max_attempts": 1})
+        # alive, or a firewall on the way forgets a connection on which nothing is said for minutes
+        patient = Config(read_timeout=LONGEST_SECONDS, tcp_keepalive=True, retries={"total_max_attempts": 1})
         self._lambda: Any = session.client("lambda", config=patient)
         self._outputs = outputs
 

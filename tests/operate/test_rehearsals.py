@@ -52,6 +52,8 @@ class Rds:
         self.clusters = {CLUSTER: self._source()}
         self.instances = {"writer": _instance("writer", CLUSTER), "reader": _instance("reader", CLUSTER)}
         self.snapshots: dict[str, dict] = {}
+        self.upgrading: list[tuple[dict, str, str]] = []
+        """What comes next of an upgrade that was asked for, after a moment in which nothing is seen of it."""
 
     def _source(self) -> dict:
         return {
@@ -80,7 +82,11 @@ class Rds:
     def describe_db_clusters(self, DBClusterIdentifier=None):  # noqa: N803 - boto3's names
         self.restorable += timedelta(seconds=1)
         self.clusters[CLUSTER]["LatestRestorableTime"] = self.restorable
-        return {"DBClusters": _described(self.clusters)}
+        described = {"DBClusters": _described(self.clusters)}
+        if self.upgrading:
+            copy, status, version = self.upgrading.pop(0)
+            copy |= {"Status": status, "EngineVersion": version}
+        return described
 
     def describe_db_instances(self):
         return {"DBInstances": _described(self.instances)}
@@ -131,10 +137,11 @@ class Rds:
 
     def modify_db_cluster(self, **given):
         self._note("modify_db_cluster", given)
-        self.clusters[given["DBClusterIdentifier"]] |= {
-            "EngineVersion": given["EngineVersion"],
-            "Status": "upgrading",
-        }
+        copy = self.clusters[given["DBClusterIdentifier"]]
+        self.upgrading = [
+            (copy, "upgrading", copy["EngineVersion"]),
+            (copy, "available", given["EngineVersion"]),
+        ]
 
     def delete_db_instance(self, *, DBInstanceIdentifier, SkipFinalSnapshot):  # noqa: N803
         self._delete(self.instances, DBInstanceIdentifier, "DBInstanceStatus", "InvalidDBInstanceState")
@@ -186,7 +193,7 @@ def _described(there):
         key = "DBInstanceStatus" if "DBInstanceStatus" in one else "Status"
         if one[key] == "deleting":
             del there[name]
-        elif one[key] in {"creating", "upgrading"}:
+        elif one[key] == "creating":
             one[key] = "available"
     return shown
 
@@ -347,6 +354,17 @@ def test_a_cluster_that_only_has_the_name_is_never_touched(rds, of_dev, tags):
         restore.rehearse_snapshot(of_dev, Looks())
     assert rds.calls == []
     assert "shop-dev-rehearsal" in rds.clusters
+
+
+def test_a_copy_that_cannot_be_taken_away_is_named_with_what_had_failed_before(
+    rds, of_dev, said, monkeypatch
+):
+    rds.fails["create_db_instance"] = _error("InsufficientDBInstanceCapacity")
+    monkeypatch.setattr(rds, "delete_db_cluster", lambda **_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        restore.rehearse_snapshot(of_dev, Looks())
+    assert "shop-dev-rehearsal and shop-dev-copy may be left" in said.getvalue()
+    assert "InsufficientDBInstanceCapacity" in said.getvalue()
 
 
 # --- a moment
