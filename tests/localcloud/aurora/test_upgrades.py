@@ -491,6 +491,66 @@ def test_a_parameter_group_that_the_api_names_is_in_force(stack, cluster, api):
         )
 
 
+@pytest.fixture
+def restore(stack, api):
+    """Restore a snapshot as a cluster with a writer, by the API; all of it goes after the test."""
+    names = []
+
+    def restore(snapshot):
+        name = f"copy-{len(names)}"
+        api.restore_db_cluster_from_snapshot(
+            DBClusterIdentifier=name, SnapshotIdentifier=snapshot, Engine=str(stack.dialect.engine)
+        )
+        names.append(name)
+        api.create_db_instance(
+            DBInstanceIdentifier=f"{name}-writer",
+            DBClusterIdentifier=name,
+            DBInstanceClass="db.serverless",
+            Engine=str(stack.dialect.engine),
+        )
+        return name
+
+    yield restore
+    for name in names:
+        api.delete_db_instance(DBInstanceIdentifier=f"{name}-writer")
+        api.delete_db_cluster(DBClusterIdentifier=name, SkipFinalSnapshot=True)
+    api.delete_db_cluster_snapshot(DBClusterSnapshotIdentifier="before")
+
+
+@postgresql_only
+def test_an_upgrade_can_be_rehearsed_on_a_copy_and_a_snapshot_leads_back(stack, cluster, api, restore):
+    def of_copy(name, statement):
+        (found,) = api.describe_db_clusters(DBClusterIdentifier=name)["DBClusters"]
+        return query(connect(stack, found["Endpoint"], found["Port"]), statement)
+
+    major = "SELECT current_setting('server_version_num')::int / 10000"
+    put_table(stack, cluster, "kept", 42)
+    api.create_db_cluster_snapshot(
+        DBClusterIdentifier=cluster.physical_id, DBClusterSnapshotIdentifier="before"
+    )
+    rehearsal = restore("before")
+    api.modify_db_cluster(
+        DBClusterIdentifier=rehearsal,
+        EngineVersion="18.4",
+        AllowMajorVersionUpgrade=True,
+        DBInstanceParameterGroupName="default.aurora-postgresql18",
+        ApplyImmediately=True,
+    )
+
+    def is_upgraded():
+        (found,) = api.describe_db_clusters(DBClusterIdentifier=rehearsal)["DBClusters"]
+        return (found["Status"], found["EngineVersion"]) == ("available", "18.4")
+
+    assert eventually(is_upgraded, PATIENCE_SECONDS)
+    assert (of_copy(rehearsal, major), of_copy(rehearsal, "SELECT n FROM kept")) == (18, 42)
+    assert ask(stack, cluster, major) == 16
+
+    stack.update("Cluster", EngineVersion="18.4")
+    former = restore("before")
+    assert (of_copy(former, major), of_copy(former, "SELECT n FROM kept")) == (16, 42)
+    assert ask(stack, cluster, major) == 18
+
+
 def test_the_versions_of_a_family_are_told(stack, api):
     found = api.describe_db_engine_versions(DBParameterGroupFamily=stack.dialect.family)["DBEngineVersions"]
     assert stack.dialect.version in [one["EngineVersion"] for one in found]
