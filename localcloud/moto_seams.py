@@ -26,6 +26,7 @@ from localcloud import (
     moto_authorization_seams,
     moto_backup_seams,
     moto_cloudwatch_seams,
+    moto_missing_seams,
     moto_network_seams,
     moto_notification_seams,
     moto_upgrade_seams,
@@ -58,6 +59,7 @@ def install(cloud: Cloud) -> CloudFormation:
     moto_notification_seams.install(cloud)
     moto_upgrade_seams.install(cloud)
     moto_network_seams.install()
+    moto_missing_seams.install()
     return cloudformation
 
 
