@@ -88,7 +88,7 @@ def test_create_update_and_delete_carry_what_cloudformation_sends(plain, request
 
 def logged_events(functions, function, *, count):
     """By request type. A function may answer before what it printed is in its log."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     lines = []
     while len(lines) < count and time.monotonic() < deadline:
         lines = [line for line in functions.log_of(function) if line.startswith("EVENT")]
@@ -120,12 +120,12 @@ def test_a_crash_is_told_at_once_with_the_functions_own_error(plain, request_for
     started = time.monotonic()
     with pytest.raises(ResourceFailed, match=r"failed without a response: ValueError: boom") as failure:
         CUSTOM_RESOURCE.create(request_for(function))
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert failure.value.left.physical_id.startswith("shop-Thing-")
 
 
 def test_a_function_that_times_out_is_told_with_lambdas_text(plain, request_for):
-    function = plain("import time; time.sleep(30)", Timeout=1)
+    function = plain("import time; time.sleep(300)", Timeout=1)
     with pytest.raises(ResourceFailed, match=r"Task timed out after 1\.00 seconds"):
         CUSTOM_RESOURCE.create(request_for(function))
 
@@ -137,7 +137,7 @@ def test_a_function_that_never_answers_fails_by_the_service_timeout(plain, reque
         ResourceFailed, match="CloudFormation did not receive a response from your Custom Resource"
     ):
         CUSTOM_RESOURCE.create(request_for(function, ServiceTimeout="1"))
-    assert 1 <= time.monotonic() - started < 10
+    assert 1 <= time.monotonic() - started < 60
 
 
 def test_an_answer_may_come_after_the_functions_end(plain, request_for):
@@ -180,7 +180,7 @@ def test_a_url_takes_one_answer_by_put_and_none_when_nobody_waits(lambda_cloud):
     def status_of(method, path):
         request = urllib.request.Request(lambda_cloud.endpoint_url + path, data=b"{}", method=method)
         try:
-            return urllib.request.urlopen(request, timeout=10).status
+            return urllib.request.urlopen(request, timeout=60).status
         except urllib.error.HTTPError as error:
             return error.code
 

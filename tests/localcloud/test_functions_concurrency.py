@@ -13,20 +13,36 @@ from localcloud.functions.asynchronous import invoke_unattended
 from localcloud.functions.concurrency import Throttled
 from tests.localcloud.conftest import REGION
 
-SLEEPS = "import time\ndef handler(event, context): time.sleep(0.5); return 1"
+ANSWERS = "def handler(event, context): return 1"
 
 
-def test_no_more_than_reserved_run_at_once_and_who_can_wait_waits(functions):
-    function = functions.python(SLEEPS)
+def test_no_more_than_reserved_run_at_once_and_who_can_wait_waits(functions, tmp_path):
+    inside, go_on = tmp_path / "inside", tmp_path / "go-on"
+    function = functions.python(
+        "import os, time\n"
+        "def handler(event, context):\n"
+        f"    open('{inside}', 'w').close()\n"
+        f"    while not os.path.exists('{go_on}'): time.sleep(0.01)\n"
+        "    return 1",
+        Timeout=120,
+    )
     function.reserved_concurrency = 1
-    functions.invoke(function)
     first = threading.Thread(target=functions.invoke, args=(function,))
     first.start()
-    time.sleep(0.2)
+    eventually(inside.exists)
     with pytest.raises(Throttled, match="Rate Exceeded"):
         functions.invoke(function)
-    assert functions.runner.invoke(function, None, waits=True).payload == "1"
-    first.join()
+    waiting: list[str] = []
+    second = threading.Thread(
+        target=lambda: waiting.append(functions.runner.invoke(function, None, waits=True).payload)
+    )
+    second.start()
+    second.join(0.3)
+    assert second.is_alive(), "the first has the only place"
+    go_on.touch()
+    for one in (first, second):
+        one.join(60)
+    assert waiting == ["1"]
     function.reserved_concurrency = None
     others = [threading.Thread(target=functions.invoke, args=(function,)) for _ in range(2)]
     for one in others:
@@ -35,8 +51,15 @@ def test_no_more_than_reserved_run_at_once_and_who_can_wait_waits(functions):
         one.join()
 
 
+def eventually(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_nothing_runs_where_nothing_is_reserved(functions):
-    function = functions.python(SLEEPS)
+    function = functions.python(ANSWERS)
     function.reserved_concurrency = 0
     with pytest.raises(Throttled):
         functions.invoke(function)
@@ -48,9 +71,7 @@ def test_the_event_of_a_failed_asynchronous_invocation_is_kept(functions):
     function = functions.python("def handler(event, context): raise ValueError('not today')")
     function.dead_letter_config = {"TargetArn": queue.queue_arn}
     invoke_unattended(functions.runner, function, {"order": 7})
-    deadline = time.monotonic() + 20
-    while not queue._messages and time.monotonic() < deadline:
-        time.sleep(0.05)
+    eventually(lambda: queue._messages)
     [message] = queue._messages
     assert json.loads(message.body) == {"order": 7}
     assert message.message_attributes["ErrorMessage"]["StringValue"] == "not today"

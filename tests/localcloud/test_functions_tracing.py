@@ -30,7 +30,7 @@ def handler(event, context):
 def segments(functions: Any, trace_id: str, many: int) -> list[dict[str, Any]]:
     """Return a trace's segments once there are so many, or the time is up."""
     backend = xray_backends[functions.cloud.account][REGION]
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while True:
         traces = backend.get_trace_ids([trace_id])["Traces"]
         found = [json.loads(one["Document"]) for trace in traces for one in trace["Segments"]]

@@ -32,7 +32,7 @@ def is_alive(process_id):
         return False
 
 
-def eventually(condition, seconds=10.0):
+def eventually(condition, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -100,17 +100,20 @@ def test_a_deleted_functions_processes_end(functions):
 
 
 def test_a_process_that_works_while_its_function_is_deleted_ends_afterwards(functions, tmp_path):
-    started = tmp_path / "process-id"
+    started, go_on = tmp_path / "process-id", tmp_path / "go-on"
     function = functions.python(
         f"import os, time\ndef handler(event, context):\n"
-        f"    open('{started}', 'w').write(str(os.getpid()))\n    time.sleep(0.5)"
+        f"    open('{started}', 'w').write(str(os.getpid()))\n"
+        f"    while not os.path.exists('{go_on}'): time.sleep(0.01)",
+        Timeout=120,
     )
     thread = threading.Thread(target=functions.invoke, args=(function,))
     thread.start()
     assert eventually(lambda: started.exists() and started.read_text())
     functions.runner.forget(function.function_arn)
     assert is_alive(int(started.read_text()))
-    thread.join(10)
+    go_on.touch()
+    thread.join(60)
     assert eventually(lambda: not is_alive(int(started.read_text())))
 
 
@@ -161,7 +164,7 @@ def test_an_environment_ends_when_it_has_been_idle_for_long():
     pool = WarmPool(idle_seconds=0.1)
     environment = Idle("a")
     pool.give(environment)
-    assert eventually(lambda: environment.closed, seconds=5)
+    assert eventually(lambda: environment.closed)
     pool.close()
 
 
@@ -194,7 +197,7 @@ def test_shutting_down_ends_idle_and_working_processes(lambda_cloud, functions, 
     thread.start()
     assert eventually(lambda: started.exists() and started.read_text())
     lambda_cloud.shut_down()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert not is_alive(idle)
     assert not is_alive(int(started.read_text()))

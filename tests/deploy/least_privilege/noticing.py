@@ -17,7 +17,7 @@ from tests.deploy.least_privilege.rights import STACKS, Right, without
 
 NO_NEW_VERSION = "the secret has no new version"
 ROTATION = "rotate_secret.handler.on_event"
-MESSAGE_PATIENCE_SECONDS = 5
+MESSAGE_PATIENCE_SECONDS = 20
 NO_ANSWER = "failed without a response"
 """The CDK's framework asks again what it may not ask, until its own time is over."""
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.localcloud.server.machine import Machine
+from tests.localcloud.server.machine import Machine, wait_until
 
 TRUST = {
     "Version": "2012-10-17",
@@ -43,7 +43,7 @@ class Deployed:
         }
         exists = any(one["StackName"] == self.name for one in client.describe_stacks()["Stacks"])
         (client.update_stack if exists else client.create_stack)(**given)
-        [stack] = client.describe_stacks(StackName=self.name)["Stacks"]
+        stack = self._at_its_end(self.name)
         wanted = "UPDATE_COMPLETE" if exists else "CREATE_COMPLETE"
         if stack["StackStatus"] != wanted or "StackStatusReason" in stack:
             raise DeploymentFailed("\n".join(self.reasons()))
@@ -78,8 +78,19 @@ class Deployed:
         client = self.server.client("cloudformation")
         stack_id = client.describe_stacks(StackName=self.name)["Stacks"][0]["StackId"]
         client.delete_stack(StackName=self.name)
-        [stack] = client.describe_stacks(StackName=stack_id)["Stacks"]
-        assert stack["StackStatus"] == "DELETE_COMPLETE", self.reasons()
+        assert self._at_its_end(stack_id)["StackStatus"] == "DELETE_COMPLETE", self.reasons()
+
+    def _at_its_end(self, name: str) -> dict[str, Any]:
+        """Return the stack when its operation is over, for which the call itself waits only so long."""
+        client, found = self.server.client("cloudformation"), []
+
+        def over() -> bool:
+            found[:] = client.describe_stacks(StackName=name)["Stacks"]
+            return not found[0]["StackStatus"].endswith("_IN_PROGRESS")
+
+        assert wait_until(over, 120), found
+        ended: dict[str, Any] = found[0]
+        return ended
 
     def reasons(self) -> list[str]:
         events = self.server.client("cloudformation").describe_stack_events(StackName=self.name)[

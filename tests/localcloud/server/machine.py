@@ -98,7 +98,7 @@ class Machine:
         return sorted(str(path.relative_to(self.directory)) for path in self.directory.rglob("*"))
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> bool:
     """Return whether the condition came true in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

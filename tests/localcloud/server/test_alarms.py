@@ -13,7 +13,7 @@ import pytest
 from tests.localcloud.server.deploying import TRUST, DeploymentFailed, key_for, ref, resource
 
 ACCOUNT = "123456789012"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 def eventually(look: Callable[[], Any]) -> Any:

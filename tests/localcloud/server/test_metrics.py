@@ -163,4 +163,4 @@ def test_five_hundred_metrics_are_a_page(server, stack):
     began = time.monotonic()
     pages = list(cloudwatch.get_paginator("list_metrics").paginate(Namespace=stack.name))
     assert [len(page["Metrics"]) for page in pages] == [500, 100]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
