@@ -49,6 +49,7 @@ def deploy(
     """
     check_settings(deployment)
     session = _begun(console, deployment)
+    _wait_until_settled(console, session, deployment)  # a pipeline that broke off may have begun something
     _refuse_stuck(session, deployment)
     deployment = claimed(session, deployment, hours=hours, now=datetime.now(UTC))
     chosen = check_settings(deployment)
@@ -333,9 +334,7 @@ def _wait_until_settled(console: Console, session: boto3.Session, deployment: De
     """Wait for what an interrupted command has left going on: it goes on without the command."""
     told = False
     until = time.monotonic() + PATIENCE_SECONDS
-    while busy := [n for n, s in _standing(session, deployment).items() if s.endswith("_IN_PROGRESS")]:
-        if "REVIEW_IN_PROGRESS" in _standing(session, deployment).values():
-            return  # nothing goes on there: a change set that nobody executed
+    while busy := [name for name, one in _standing(session, deployment).items() if _is_busy(one)]:
         if time.monotonic() > until:
             raise Refused(
                 f"{', '.join(busy)} still changes after an hour: look at its events, then run this again"
@@ -344,6 +343,11 @@ def _wait_until_settled(console: Console, session: boto3.Session, deployment: De
             console.print(f"Waiting for what still goes on in {', '.join(busy)}")
             told = True
         time.sleep(POLL_SECONDS[deployment.is_local])
+
+
+def _is_busy(status: str) -> bool:
+    # in review nothing goes on: there is a change set that nobody has executed
+    return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
 
 
 def _standing(session: boto3.Session, deployment: Deployment) -> dict[str, str]:

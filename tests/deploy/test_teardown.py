@@ -74,7 +74,7 @@ def test_nothing_is_left_but_what_is_to_be_kept(kind: str, engine: str, cloud: L
         assert_no_loss_passes_the_guard(cloud, chosen)
 
     unprotect = ["--unprotect", kind] if chosen.termination_protection else []
-    kill_while_deleting(cloud, chosen, "destroy", *which, *unprotect)
+    kill_while("DELETE_IN_PROGRESS", cloud, chosen, "destroy", *which, *unprotect)
     done = operate(cloud, "destroy", *which, *unprotect)
     assert done.returncode == 0, done.stdout
     assert f"Of {chosen.name}: 0 left" in done.stdout
@@ -87,6 +87,23 @@ def test_nothing_is_left_but_what_is_to_be_kept(kind: str, engine: str, cloud: L
         for said in ("Nothing was made", f"secret {chosen.secret_name} (in use)", "delete-backup-vault"):
             assert said in again.stdout, again.stdout
         assert statuses(cloud, chosen) == []
+
+
+@pytest.mark.long
+def test_a_pipeline_that_broke_off_is_gone_on_with(cloud: LocalCloud):
+    chosen = choose("ephemeral", name="pr-43", target="local")
+    which = ["--deployment", "ephemeral", "--name", chosen.name, "--local", "--cloud", cloud.name]
+    bootstrap(cloud)
+    kill_while("CREATE_IN_PROGRESS", cloud, chosen, "deploy", *which)
+    done = operate(cloud, "deploy", *which)
+    assert done.returncode == 0, done.stdout
+    assert "Smoke test passed" in done.stdout
+    assert statuses(cloud, chosen) == ["CREATE_COMPLETE"] * 4
+    kill_while("DELETE_IN_PROGRESS", cloud, chosen, "destroy", *which)
+    done = operate(cloud, "destroy", *which)
+    assert done.returncode == 0, done.stdout
+    assert f"Of {chosen.name}: 0 left" in done.stdout
+    assert cloud.left_over() == []
 
 
 @pytest.mark.long
@@ -155,15 +172,15 @@ def operate(cloud: LocalCloud, *arguments: str) -> subprocess.CompletedProcess[s
     return cloud.person.run(command, cwd=ROOT, env=cloud.env, check=False)
 
 
-def kill_while_deleting(cloud: LocalCloud, chosen: Deployment, *arguments: str) -> None:
-    """Kill a destroy, and the CDK CLI below it, while the database's stack is being deleted."""
+def kill_while(status: str, cloud: LocalCloud, chosen: Deployment, *arguments: str) -> None:
+    """Kill a verb, and the CDK CLI below it, while a stack has a status."""
     command = [sys.executable, "-m", "operate", *arguments]
     with subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, **cloud.env}, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, start_new_session=True,
     ) as process:  # fmt: skip
         until = time.monotonic() + PATIENCE_SECONDS
-        while "DELETE_IN_PROGRESS" not in statuses(cloud, chosen):
+        while status not in statuses(cloud, chosen):
             assert time.monotonic() < until, statuses(cloud, chosen)
             assert process.poll() is None, "it ended before it was killed"
             time.sleep(0.05)

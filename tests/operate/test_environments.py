@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -163,6 +164,27 @@ def test_a_stack_that_can_only_be_destroyed_is_not_deployed_to(session, monkeypa
     monkeypatch.setattr(lifecycle, "_standing", lambda *_: {name: status})
     with pytest.raises(Refused, match=rf"{name} is {status}.*Nothing was made.*{next_step} deploy again"):
         lifecycle.deploy(Console(quiet=True), one)
+
+
+def test_what_a_pipeline_that_broke_off_has_begun_is_waited_for(session, monkeypatch):
+    name, waited = PR.stack_names[1], []
+    statuses = ["CREATE_IN_PROGRESS", "CREATE_IN_PROGRESS", "ROLLBACK_FAILED"]
+    monkeypatch.setattr(lifecycle, "_begun", lambda *_: session)
+    monkeypatch.setattr(
+        lifecycle, "_standing", lambda *_: {name: statuses.pop(0) if len(statuses) > 1 else statuses[0]}
+    )
+    monkeypatch.setattr(lifecycle.time, "sleep", waited.append)
+    console = Console(file=io.StringIO(), record=True, width=200)
+    with pytest.raises(Refused, match="is ROLLBACK_FAILED"):
+        lifecycle.deploy(console, PR)
+    assert len(waited) == 2
+    assert console.export_text() == f"Waiting for what still goes on in {name}\n"
+
+
+def test_a_change_set_that_nobody_executed_is_not_waited_for(session, monkeypatch):
+    monkeypatch.setattr(lifecycle, "_standing", lambda *_: {PR.stack_names[0]: "REVIEW_IN_PROGRESS"})
+    monkeypatch.setattr(lifecycle.time, "sleep", lambda _: pytest.fail("it waits"))
+    lifecycle._wait_until_settled(Console(quiet=True), session, PR)
 
 
 def test_all_that_is_wrong_is_said_at_once():
