@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -46,6 +47,7 @@ def run(console: Console, deployment: Deployment, wanted: Wanted) -> int:
     chosen = check_settings(deployment)
     moment = _moment(wanted)
     _check_load(wanted)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a pipeline that is cancelled leaves no copy
     session = session_of(console, deployment)
     outputs = stack_outputs(session, deployment)
     steps = Steps(console, poll_seconds=0.2 if deployment.is_local else 5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ TAG = "rehearsal-of"
 LONGEST_SECONDS = 3 * 3600.0
 """A snapshot, or a restore, of many terabytes."""
 LONGEST_INSTANCE_SECONDS = 3600.0
+LOOKS_FOR_A_BEGINNING = 120
+SHORTEST_BEGINNING_SECONDS = 30.0
+"""For an upgrade that was asked for, to begin: ten minutes on AWS, where nothing tells that it will not."""
 BUSY = ("InvalidDBClusterStateFault", "InvalidDBInstanceState", "InvalidDBClusterSnapshotStateFault")
 GONE = ("DBClusterNotFoundFault", "DBInstanceNotFound", "DBClusterSnapshotNotFoundFault")
 
@@ -114,8 +118,7 @@ class Copies:
             ApplyImmediately=True,
             **(new_family if family else {}),
         )
-        # for a moment it is still available, and of its former version
-        self._wait("the copy", lambda: self._upgraded_status(version))
+        self._wait_for_version(version)
         self._wait("its instance", lambda: _status(self._instance()))
         return self._copied()
 
@@ -241,17 +244,34 @@ class Copies:
         return self._copied()
 
     def _copied(self) -> Copy:
+        copy = self._copied_or_raise()
+        return Copy(self.name, copy["Endpoint"], copy["EngineVersion"])
+
+    def _copied_or_raise(self) -> dict[str, Any]:
         copy = self._copy()
         if copy is None:
             raise RehearsalFailed(f"{self.name} is gone: somebody has deleted it")
-        return Copy(self.name, copy["Endpoint"], copy["EngineVersion"])
+        return copy
 
-    def _upgraded_status(self, version: str) -> str:
-        copy = self._copy()
-        status = _status(copy)
-        if status == "available" and copy and copy["EngineVersion"] != version:
-            return f"of version {copy['EngineVersion']}"
-        return status
+    def _wait_for_version(self, version: str) -> None:
+        """Wait for an upgrade; one that fails leaves the copy available, with its former version.
+
+        So it is for a moment before an upgrade begins, too.
+        """
+        states: set[str] = set()
+        patience_seconds = max(SHORTEST_BEGINNING_SECONDS, LOOKS_FOR_A_BEGINNING * self.steps.poll_seconds)
+        until = time.monotonic() + patience_seconds
+
+        def look() -> str:
+            copy = self._copied_or_raise()
+            state, running = _status(copy), copy["EngineVersion"]
+            states.add(state)
+            if state != "available" or running == version:
+                return state
+            begun = len(states) > 1 or time.monotonic() > until
+            return f"failed to leave version {running}" if begun else f"of version {running}"
+
+        self._wait("the copy", look)
 
     def _wait_until_restorable(self, moment: datetime) -> None:
         def look() -> str:

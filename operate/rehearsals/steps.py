@@ -46,7 +46,7 @@ class Steps:
         started, state, told_at = time.monotonic(), "", time.monotonic()
         while (seen := look()) != wanted:
             if seen.startswith(FAILED_STATES):
-                raise RehearsalFailed(f"{what} is {seen}: look at its events (aws rds describe-events)")
+                raise RehearsalFailed(f"{what}: {seen}; its events tell why (aws rds describe-events)")
             now = time.monotonic()
             if now - started > longest_seconds:
                 raise RehearsalFailed(

@@ -431,6 +431,17 @@ def test_what_the_version_cannot_be_upgraded_to_is_refused_before_anything_is_ma
     assert rds.calls == []
 
 
+def test_an_upgrade_that_fails_leaves_the_former_version_and_says_so(rds, of_dev, monkeypatch):
+    def modify_db_cluster(**given):
+        copy = rds.clusters[given["DBClusterIdentifier"]]
+        rds.upgrading = [(copy, "upgrading", "16.13"), (copy, "available", "16.13")]
+
+    monkeypatch.setattr(rds, "modify_db_cluster", modify_db_cluster)
+    with pytest.raises(RehearsalFailed, match="failed to leave version 16"):
+        restore.rehearse_upgrade(of_dev, Looks(), "17.9")
+    assert not rds.made
+
+
 # --- what is compared
 
 ROW = TableContents
@@ -479,7 +490,7 @@ def test_a_lost_row_is_said_with_its_table_and_the_exit_code_is_one(of_dev, said
 
 def test_a_state_that_leads_nowhere_ends_the_waiting(steps):
     states = iter(["creating", "incompatible-restore"])
-    with pytest.raises(RehearsalFailed, match="the copy is incompatible-restore"):
+    with pytest.raises(RehearsalFailed, match="the copy: incompatible-restore"):
         steps.wait_for("the copy", lambda: next(states), "available", longest_seconds=60)
 
 
