@@ -355,7 +355,6 @@ class ManagedCluster:
         while not self._ended.wait(WATCH_SECONDS):
             if self.cluster.is_whole:
                 continue
-            _log.warning("cluster %s: an instance died", self.identifier)
             try:
                 self._tell_of(self.cluster.recover())
             except Exception:  # whatever it was: nobody else would try again
@@ -366,6 +365,7 @@ class ManagedCluster:
             self.tell(rds_events.FAILOVER_STARTED, name=recovery.new_writer)
             self.tell(rds_events.FAILOVER_COMPLETED, name=recovery.new_writer)
         for name in recovery.restarted:
+            _log.warning("cluster %s: instance %s died and was started again", self.identifier, name)
             self.tell_of_instance(rds_events.INSTANCE_RESTARTED, name)
 
     def _open_instance(self, name: str) -> None:
