@@ -63,7 +63,7 @@ def cluster(dialect: Dialect, passable_directory: Path) -> Iterator[Cluster]:
         writer = cluster.add_instance("writer").server
         reader = cluster.add_instance("reader").server
         dialect.create_users(writer)
-        reader.catch_up(writer, timeout_seconds=20)
+        reader.catch_up(writer, timeout_seconds=60)
         yield cluster
     finally:
         cluster.close()

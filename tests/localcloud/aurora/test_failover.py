@@ -106,7 +106,7 @@ def test_under_load_nothing_acknowledged_is_lost(stack, cluster, api, kind):
     assert eventually(lambda: managed(stack, cluster).cluster.writer is not former)
     assert writing.has_written(50)
     writing.ended.set()
-    writing.join(20)
+    writing.join(60)
     count = f"SELECT count(*) FROM kept WHERE n IN ({', '.join(map(str, writing.acknowledged))})"
     assert at_writer(stack, cluster, count) == len(writing.acknowledged)
     assert eventually(lambda: at_reader(stack, cluster, count) == len(writing.acknowledged))
@@ -125,7 +125,7 @@ def test_a_dead_writer_hands_over_though_its_port_was_taken_meanwhile(stack, clu
     former = managed(stack, cluster).cluster.writer
     former.server.kill()
     with socket.create_server(("127.0.0.1", former.server.port)):
-        assert eventually(lambda: managed(stack, cluster).cluster.writer is not former, seconds=20)
+        assert eventually(lambda: managed(stack, cluster).cluster.writer is not former)
     assert served(stack, lambda: at_writer(stack, cluster, "SELECT n FROM kept")) == 42
 
 

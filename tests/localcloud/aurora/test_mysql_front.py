@@ -133,10 +133,10 @@ def test_a_running_statement_is_killed_by_the_number_that_the_client_knows(opene
         timer.start()
         started = time.monotonic()
         with busy.cursor() as cursor:
-            cursor.execute("SELECT sleep(20)")
+            cursor.execute("SELECT sleep(300)")
             assert cursor.fetchone() == (1,)  # which says that it was interrupted
         timer.join()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 120
 
 
 @pytest.mark.parametrize("user", ["strict_token", "strict_password"])

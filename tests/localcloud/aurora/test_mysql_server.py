@@ -168,7 +168,9 @@ def test_a_download_is_followed_by_lines(monkeypatch: pytest.MonkeyPatch, tmp_pa
     def download(*command: str) -> str:
         archives = next(part for part in command if part.startswith("--option=Dir::Cache="))
         (Path(archives.partition("::Cache=")[2]) / "archives" / "part").write_bytes(bytes(3_000_000))
-        time.sleep(0.2)
+        deadline = time.monotonic() + 60
+        while "fetched 3 of 66 MB" not in told and time.monotonic() < deadline:
+            time.sleep(0.01)
         return ""
 
     told: list[str] = []

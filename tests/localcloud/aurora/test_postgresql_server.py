@@ -88,7 +88,7 @@ def test_a_reader_follows_its_writer_and_takes_no_writes(server, directory):
         assert (server.is_writer, reader.is_writer) == (True, False)
         assert reader.execute("SELECT count(*) FROM before", database="shop") == "0"
         server.execute("INSERT INTO before VALUES (1)", database="shop")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while reader.execute("SELECT count(*) FROM before", database="shop") != "1":
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -114,7 +114,7 @@ def test_a_killed_server_leaves_no_process(server):
     with contextlib.closing(server.connect("rdsadmin")) as connection:
         backend = connection.info.backend_pid
         server.kill()
-        deadline = time.monotonic() + 10  # the kernel takes a killed process apart in its own time
+        deadline = time.monotonic() + 60  # the kernel takes a killed process apart in its own time
         while not has_ended(backend) and time.monotonic() < deadline:
             time.sleep(0.01)
         assert has_ended(backend)
@@ -188,8 +188,8 @@ def test_a_server_does_not_outlive_its_parent_however_that_ends(directory):
     )
     postmaster = int(starter.stdout.readline())
     starter.send_signal(signal.SIGKILL)
-    starter.wait(10)
-    deadline = time.monotonic() + 10
+    starter.wait(60)
+    deadline = time.monotonic() + 60
     while not has_ended(postmaster):
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -191,7 +191,7 @@ def schedule(stack, secret, **properties):
     )
 
 
-def wait_for(condition, seconds=10):
+def wait_for(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -91,7 +91,7 @@ def test_deadlocks_are_counted_by_the_second(stack, cluster):
         with suppress(Exception), connection.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute(f"UPDATE crossed SET n = n WHERE n = {first}")
-            both.wait(10)
+            both.wait(60)
             cursor.execute(f"UPDATE crossed SET n = n WHERE n = {second}")
         connection.close()
 
@@ -101,10 +101,8 @@ def test_deadlocks_are_counted_by_the_second(stack, cluster):
     for one in crossing:
         one.start()
     for one in crossing:
-        one.join(30)
-    assert eventually(
-        lambda: any(values(stack, "Deadlocks", DBClusterIdentifier=cluster.physical_id)), seconds=20
-    )
+        one.join(60)
+    assert eventually(lambda: any(values(stack, "Deadlocks", DBClusterIdentifier=cluster.physical_id)))
 
 
 def test_a_server_that_does_not_answer_has_no_datapoint(stack, cluster, monkeypatch):
