@@ -83,6 +83,8 @@ def read_contents(
     """
     started = time.perf_counter()
     dialect, limits = _dialect(session), up_to or {}
+    if deadline.passed():
+        raise OutOfTime("the deadline came before the first table")
     session.limit_statements(seconds=max(1.0, deadline.remaining_seconds()))
     with dialect.one_moment(session):
         at, version = session.now().isoformat(), session.server_version()

@@ -118,8 +118,8 @@ def order_for_a_while(
 ) -> dict[str, Any]:
     """Have customers order through the proxy; return how long nobody could, and what was lost.
 
-    `began` is called once each of them has been acknowledged an order. No order is begun after `deadline`,
-    and all are purged before `cleanup_deadline`, also where the load is broken off.
+    `began` is called once each of them has been answered, and the time counts from then. No order is begun
+    after `deadline`, and all are purged before `cleanup_deadline`, also where the load is broken off.
     """
     if demand.seconds > deadline.remaining_seconds():
         raise MalformedEvent(
@@ -201,7 +201,7 @@ def _order(
     with ThreadPoolExecutor(demand.customers) as pool:
         running = [pool.submit(customer, number) for number in range(demand.customers)]
         try:
-            _watch(running, served, began, until=started + demand.seconds)
+            _watch(running, served, began, seconds=demand.seconds)
         finally:
             stop.set()
     for each in running:
@@ -214,14 +214,14 @@ def _watch(
     served: Sequence[threading.Event],
     began: Callable[[], None],
     *,
-    until: float,
+    seconds: float,
 ) -> None:
-    """Wait for the end of the load, or for a customer that went away; say once that all were served."""
-    told = False
-    while time.monotonic() < until and not any(each.done() for each in running):
-        if not told and all(each.is_set() for each in served):
+    """Wait until all were served, say so, and wait for the end of the load, or a customer that went away."""
+    until: float | None = None
+    while (until is None or time.monotonic() < until) and not any(each.done() for each in running):
+        if until is None and all(each.is_set() for each in served):
             began()
-            told = True
+            until = time.monotonic() + seconds
         wait(running, timeout=POLL_SECONDS, return_when="FIRST_COMPLETED")
 
 
