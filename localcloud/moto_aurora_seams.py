@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -36,6 +37,11 @@ def show_cluster(record: Any, writer: str, reader: str, fail_over: Callable[[str
     record.local_writer, record.local_reader, record.local_fail_over = writer, reader, fail_over
 
 
+def show_restorable_time(record: Any, earliest: Callable[[], datetime]) -> None:
+    """Let DescribeDBClusters show from when on the cluster can be restored; moto shows its birth."""
+    record.local_earliest = earliest
+
+
 def show_instance(record: Any, address: str, is_writer: Callable[[], bool]) -> None:
     """Let DescribeDBInstances show this endpoint, and DescribeDBClusters this role as it is now."""
     record.__class__ = _Instance
@@ -46,6 +52,11 @@ class _Cluster(DBCluster):  # type: ignore[misc] # moto tells no types
     local_writer: str
     local_reader: str
     local_fail_over: Callable[[str], None]
+    local_earliest: Callable[[], datetime]
+
+    @property
+    def earliest_restorable_time(self) -> datetime:
+        return self.local_earliest()
 
     @property
     def endpoint(self) -> str:

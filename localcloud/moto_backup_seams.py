@@ -18,6 +18,7 @@ _OPERATIONS = {
     "delete_db_cluster_snapshot": "delete_db_cluster_snapshot",
     "delete_db_instance": "delete_db_instance",
     "restore_db_cluster_from_snapshot": "restore_db_cluster",
+    "restore_db_cluster_to_point_in_time": "restore_db_cluster",
 }
 """By moto's name, the function of rds_backup_operations that answers instead."""
 _motos = {name: getattr(RDSResponse, name) for name in _OPERATIONS}

@@ -8,8 +8,10 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
+from localcloud.aurora.continuous_backup import ContinuousBackup, Moments
 from localcloud.aurora.database_server import DatabaseServer
 from localcloud.aurora.engines import Engine
 from localcloud.aurora.local_parameters import LocalParameters
@@ -72,8 +74,14 @@ class Cluster:
         self._rounds = itertools.count()
         self._leaving: DatabaseServer | None = None
         settings = self._local_parameters({}).settings
+        self._backup = ContinuousBackup(directory, engine.log)
         if origin is not None:
             self._primary = origin(self._next_directory(), settings)
+            try:
+                self._backup.begin_anew(self._primary)
+            except BaseException:
+                self._primary.remove()
+                raise
         else:
             self._primary = engine.create(
                 self._next_directory(),
@@ -84,6 +92,7 @@ class Cluster:
                 parameters=settings,
                 tell=tell,
             )
+            self._backup.begin()
 
     def __str__(self) -> str:
         """The engine, and what runs in its place."""
@@ -255,6 +264,8 @@ class Cluster:
                 writer.server = successor
             if successor is not former:
                 former.remove()
+                with contextlib.suppress(ProgramFailed):  # `limit_log` tries again
+                    self._backup.begin_anew(successor)
             for reader in readers:
                 with contextlib.suppress(ProgramFailed):  # `recover` tries again
                     self._make_anew(reader)
@@ -287,6 +298,25 @@ class Cluster:
             self._start_primary()
             self._primary.back_up(data)
 
+    @property
+    def earliest_restorable_time(self) -> datetime:
+        """From here on up to now the cluster can be restored to any moment."""
+        return self._backup.earliest
+
+    def moments(self) -> Moments:
+        """What it takes to restore them; the cluster itself goes on. Raises ProgramFailed."""
+        with self._lock:
+            self._start_primary()
+            return self._backup.link(self._primary)
+
+    def limit_log(self) -> None:
+        """Where the log has become too long, it begins anew, and so does the time that can be restored."""
+        with self._lock:
+            if self._backup.is_due(self._primary):
+                self._start_primary()
+                readers = [one.server for one in self.readers if one.server.is_running]
+                self._backup.begin_anew(self._primary, readers)
+
     def close(self) -> None:
         """No server runs, and no data are left."""
         with self._lock:
@@ -309,6 +339,7 @@ class Cluster:
             self._primary = successor.server
         finally:
             self._leaving = None
+        self._backup.keep_log_of(former)
         former.remove()
         for reader in self.readers:
             if reader.server is not former:

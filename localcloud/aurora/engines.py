@@ -14,13 +14,16 @@ from localcloud.aurora import (
     postgresql_parameters,
     postgresql_upgrade,
 )
+from localcloud.aurora.continuous_backup import Log
 from localcloud.aurora.database_server import DatabaseServer
 from localcloud.aurora.endpoint import Front
 from localcloud.aurora.local_parameters import LocalParameters
+from localcloud.aurora.mysql_backups import MysqlLog
 from localcloud.aurora.mysql_front import MysqlFront
 from localcloud.aurora.mysql_programs import MysqlPrograms
 from localcloud.aurora.mysql_server import MysqlServer
 from localcloud.aurora.mysql_words import MysqlWords
+from localcloud.aurora.postgresql_backups import PostgresqlLog
 from localcloud.aurora.postgresql_front import PostgresqlFront
 from localcloud.aurora.postgresql_programs import Programs
 from localcloud.aurora.postgresql_server import PostgresqlServer
@@ -108,6 +111,8 @@ class Engine:
     clone: Callable[[DatabaseServer, Path, Mapping[str, str]], DatabaseServer]
     upgrade: Upgrade
     restore: Restore
+    log: Log
+    """How clusters are restored to a point in time."""
     localize: Callable[[Mapping[str, str], str], LocalParameters]
     """Sorts a parameter group's parameters for a release; raises ParameterRefused."""
     refuse_unknown: RefuseUnknown
@@ -248,6 +253,7 @@ POSTGRESQL = Engine(
     clone=_postgresql_reader,
     upgrade=_postgresql_upgrade,
     restore=_postgresql_restored,
+    log=PostgresqlLog(),
     localize=lambda parameters, release: postgresql_parameters.localize(
         parameters, Programs.find(int(release))
     ),
@@ -276,6 +282,7 @@ MYSQL = Engine(
     restore=lambda data, directory, *, release, parameters: MysqlServer.restore(
         data, directory, parameters=parameters
     ),
+    log=MysqlLog(),
     localize=lambda parameters, _release: mysql_parameters.localize(parameters, MysqlPrograms.find()),
     refuse_unknown=mysql_parameters.refuse_unknown,
     forces_tls=lambda parameters, _release: mysql_parameters.forces_tls(parameters),

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 
 WATCH_SECONDS = 0.1
+LIMIT_LOG_EVERY = 100
+"""Of these looks."""
 
 _log = logging.getLogger(__name__)
 
@@ -352,11 +354,14 @@ class ManagedCluster:
 
     def _watch(self) -> None:
         """Put back what dies, until the cluster ends: a reader takes a dead writer's place."""
-        while not self._ended.wait(WATCH_SECONDS):
-            if self.cluster.is_whole:
-                continue
+        for look in itertools.count(1):
+            if self._ended.wait(WATCH_SECONDS):
+                return
             try:
-                self._tell_of(self.cluster.recover())
+                if look % LIMIT_LOG_EVERY == 0:
+                    self.cluster.limit_log()
+                if not self.cluster.is_whole:
+                    self._tell_of(self.cluster.recover())
             except Exception:  # whatever it was: nobody else would try again
                 _log.exception("cluster %s: not recovered, trying again", self.identifier)
 

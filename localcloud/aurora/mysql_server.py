@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,10 @@ from localcloud.aurora.server_place import copy_data, create_directory, free_por
 
 SUPERUSER = "rdsadmin"
 REPLICATION_USER = "rdsrepladmin"
+BINARY_LOG = "binlog"
+RELAY_LOG = "relay"
+REPLAY_SECONDS = 3600
+"""How long a log may take that is replayed."""
 START_TIMEOUT_SECONDS = 60.0
 _PORT_ATTEMPTS = 20
 
@@ -45,7 +49,8 @@ _OURS = {
     "secure_file_priv": "",
     "gtid_mode": "ON",
     "enforce_gtid_consistency": "ON",
-    "log_bin": "binlog",
+    "log_bin": BINARY_LOG,
+    "binlog_expire_logs_seconds": "0",  # they go with the backup that they belong to
     "binlog_format": "ROW",
     "plugin_load_add": f"mysql_clone.so;{mysql_aws_plugin.FILE}",
     "log_error_verbosity": "2",
@@ -105,6 +110,7 @@ class MysqlServer:
         self.is_writer = primary is None
         self._settings = dict(settings)
         self._replication_password = replication_password or secrets.token_urlsafe(24)
+        self._replaying: dict[str, str] = {}
         self._server_id = secrets.randbelow(2**32 - 1) + 1
         self._process: subprocess.Popen[bytes] | None = None
         self._cloning = threading.Lock()
@@ -174,6 +180,36 @@ class MysqlServer:
             copy_data(data, directory / "data")
             server._make_plugins()
             server.start()
+            server.change_replication_password()
+        return server
+
+    @classmethod
+    def replay(
+        cls,
+        data: Path,
+        directory: Path,
+        lay_down: Callable[[Path], str | None],
+        *,
+        is_pristine: bool,
+        parameters: Mapping[str, str] | None = None,
+    ) -> MysqlServer:
+        """A new running writer with the data of a backup and the transactions of relay logs.
+
+        `lay_down` puts these into its data directory and tells the last transaction, which may be none.
+        """
+        programs = MysqlPrograms.find()
+        create_directory(directory, longest_socket_name="mysql.sock")
+        server = cls(directory, programs, {**NOT_DURABLE, **(parameters or {})})
+        with _removed_on_failure(server), _errors_as_failures():
+            copy_data(data, directory / "data")
+            last = lay_down(directory / "data")
+            server._make_plugins()
+            server._replaying = {"relay_log": RELAY_LOG, "skip_replica_start": "ON"}
+            user = "root" if is_pristine else SUPERUSER
+            server.start(as_user=user)
+            if last is not None:
+                server._apply_relay_logs(user, last)
+            server._replaying = {}
             server.change_replication_password()
         return server
 
@@ -401,6 +437,26 @@ class MysqlServer:
                 else:
                     return
 
+    def _apply_relay_logs(self, user: str, last: str) -> None:
+        """Everything up to this transaction is executed, as on a replica: in parallel, by nobody's rights.
+
+        What the data have already is left out. One session does it: on the way root becomes rdsadmin.
+        """
+        with closing(self.connect(user)) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_AUTO_POSITION = 0,"
+                f" RELAY_LOG_FILE = '{RELAY_LOG}.000001', RELAY_LOG_POS = 4"
+            )
+            cursor.execute("START REPLICA SQL_THREAD")
+            deadline = time.monotonic() + REPLAY_SECONDS
+            while True:
+                cursor.execute("SELECT WAIT_FOR_EXECUTED_GTID_SET(%s, 1)", [last])
+                if cursor.fetchone() == (0,):
+                    break
+                _refuse_to_wait_on(cursor, over=time.monotonic() > deadline)
+            cursor.execute("STOP REPLICA")
+            cursor.execute("RESET REPLICA ALL")
+
     def _command(self) -> list[str]:
         own = {
             "datadir": str(self.directory / "data"),
@@ -413,7 +469,7 @@ class MysqlServer:
             "report_host": self.directory.name,
             "super_read_only": "OFF" if self.is_writer else "ON",
         }
-        settings = {**_DEFAULTS, **self._settings, **_OURS, **own}
+        settings = {**_DEFAULTS, **self._settings, **_OURS, **own, **self._replaying}
         options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
         return [*self.programs.mysqld, "--no-defaults", *self.programs.server_options, *options]
 
@@ -487,6 +543,19 @@ def _end_clients(cursor: Any) -> None:
         except pymysql.OperationalError as error:
             if error.args[0] != ER.NO_SUCH_THREAD:
                 raise
+
+
+def _refuse_to_wait_on(cursor: Any, *, over: bool) -> None:
+    """ProgramFailed where a replayed log has come to its end with an error, or time has."""
+    cursor.execute(
+        "SELECT last_error_message FROM performance_schema.replication_applier_status_by_coordinator"
+        " WHERE last_error_number <> 0 UNION ALL"
+        " SELECT last_error_message FROM performance_schema.replication_applier_status_by_worker"
+        " WHERE last_error_number <> 0"
+    )
+    failed = cursor.fetchone()
+    if failed or over:
+        raise ProgramFailed(f"MySQL could not replay the log: {failed[0] if failed else 'it took too long'}")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ directory, as any role; the loopback port asks every role for its SCRAM password
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import signal
 import subprocess
@@ -24,9 +25,19 @@ from localcloud.aurora.database_server import CATCH_UP_SECONDS, Account, Databas
 from localcloud.aurora.iam_membership import IamMembership
 from localcloud.aurora.postgresql_configuration import ACCESS_RULES, NOT_DURABLE, SUPERUSER, configuration
 from localcloud.aurora.postgresql_programs import ProgramFailed, Programs
-from localcloud.aurora.server_place import copy_data, create_directory, free_port, give_away
+from localcloud.aurora.server_place import (
+    archive_of,
+    copy_data,
+    create_directory,
+    free_port,
+    give_away,
+    pack_data,
+)
 
+FIRST_DATA = "first-data.tar"
+"""In a cluster's archive: the data before the log began."""
 START_TIMEOUT_SECONDS = 60.0
+REPLAY_TIMEOUT_SECONDS = 3600.0
 _PORT_ATTEMPTS = 20
 
 _MEASURE = """
@@ -58,6 +69,7 @@ class PostgresqlServer:
         self.port = 0
         self._settings = dict(settings)
         self._primary = primary
+        self._recovery: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._iam = IamMembership(
             lambda: self.connect(SUPERUSER), privilege="SET" if programs.major >= 16 else "USAGE"
@@ -93,6 +105,8 @@ class PostgresqlServer:
                 "--no-sync",
                 "--no-instructions",
             )
+            if archive_of(directory).is_dir():  # cheaper than at any time later
+                pack_data(directory / "data", archive_of(directory) / FIRST_DATA)
             server = cls(directory, programs, {**({} if durable else NOT_DURABLE), **(parameters or {})})
             built.append(server)
             server.start()
@@ -124,16 +138,31 @@ class PostgresqlServer:
 
     @classmethod
     def restore(
-        cls, data: Path, directory: Path, *, major: int, parameters: Mapping[str, str] | None = None
+        cls,
+        data: Path,
+        directory: Path,
+        *,
+        major: int,
+        parameters: Mapping[str, str] | None = None,
+        recovery: Mapping[str, str] | None = None,
     ) -> PostgresqlServer:
-        """A new running writer with the data of a backup, which stays as it is."""
+        """A new running writer with the data of a backup, which stays as it is.
+
+        `recovery` says which log is replayed on them, and up to where.
+        """
         create_directory(directory, longest_socket_name=".s.PGSQL.65535")
         with _removed_on_failure(directory) as built:
             programs = Programs.find(major).reachable_in(directory)
             copy_data(data, directory / "data")
             server = cls(directory, programs, {**NOT_DURABLE, **(parameters or {})})
             built.append(server)
+            if recovery is not None:
+                signal_file = directory / "data" / "recovery.signal"
+                signal_file.touch()
+                give_away(signal_file)
+                server._recovery = dict(recovery)
             server.start()
+            server._recovery = {}
         return server
 
     @property
@@ -366,6 +395,10 @@ class PostgresqlServer:
                 f"host={self._primary.socket_path.parent} port={self._primary.port} user={SUPERUSER}"
                 f" application_name={self.directory.name}"
             )
+        archive = archive_of(self.directory)
+        if archive.is_dir():
+            own |= {"archive_mode": "on", "archive_command": _archive_command(archive)}
+        own |= self._recovery
         (self.directory / "data" / "postgresql.conf").write_text(configuration(self._settings, own))
         (self.directory / "data" / "pg_hba.conf").write_text(ACCESS_RULES)
 
@@ -389,7 +422,7 @@ class PostgresqlServer:
     def _becomes_ready(self, process: subprocess.Popen[bytes]) -> bool:
         """Whether the server reports itself ready, in the file where pg_ctl too looks for it."""
         status_file = self.directory / "data" / "postmaster.pid"
-        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        deadline = time.monotonic() + (REPLAY_TIMEOUT_SECONDS if self._recovery else START_TIMEOUT_SECONDS)
         while time.monotonic() < deadline and process.poll() is None:
             try:
                 lines = status_file.read_text().splitlines()
@@ -403,6 +436,12 @@ class PostgresqlServer:
 
 
 _as_text = extensions.new_type(tuple(extensions.string_types), "TEXT", lambda value, _cursor: value)
+
+
+def _archive_command(archive: Path) -> str:
+    """A segment is in the archive as a whole or not at all, and does not change there any more."""
+    place = shlex.quote(str(archive)).replace("%", "%%")
+    return f"cp %p {place}/.%f && mv {place}/.%f {place}/%f"
 
 
 @contextmanager

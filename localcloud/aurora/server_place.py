@@ -6,10 +6,16 @@ import os
 import random
 import shutil
 import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from localcloud.aurora.postgresql_programs import ProgramFailed, can_enter, unprivileged_account
+from localcloud.aurora.postgresql_programs import (
+    ProgramFailed,
+    as_unprivileged,
+    can_enter,
+    unprivileged_account,
+)
 
 _LONGEST_SOCKET_PATH_BYTES = 103  # sun_path: 104 bytes with its final NUL on macOS, 108 on Linux
 
@@ -37,6 +43,31 @@ def give_away(path: Path) -> None:
     account = unprivileged_account()
     if account:
         os.chown(path, account.pw_uid, account.pw_gid)
+
+
+def archive_of(server: Path) -> Path:
+    """Where the log of a cluster's servers is archived, which have their directories beside it."""
+    return server.with_name("archive")
+
+
+def pack_data(data: Path, packed: Path) -> None:
+    """A data directory that no server runs in is in one file too: a tenth of a copy's time, of many files."""
+    _tar("--create", f"--file={packed}", f"--directory={data}", ".")
+
+
+def unpack_data(packed: Path, data: Path) -> None:
+    """The data directory is here again, for the servers' account."""
+    data.mkdir(mode=0o700)
+    give_away(data)
+    _tar("--extract", f"--file={packed}", f"--directory={data}")
+
+
+def _tar(*arguments: str) -> None:
+    done = subprocess.run(
+        ["tar", *arguments], capture_output=True, text=True, check=False, **as_unprivileged()
+    )
+    if done.returncode:
+        raise ProgramFailed(f"tar failed: {done.stderr.strip()[-1500:]}")
 
 
 def copy_data(data: Path, target: Path, *, copy: Callable[[str, str], object] = shutil.copy2) -> None:

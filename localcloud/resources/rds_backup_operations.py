@@ -33,7 +33,7 @@ Answer = Callable[[Any], ActionResult]
 
 
 def restore_db_cluster(response: Any, cloud: Cloud, _answer_of_moto: Answer) -> ActionResult:
-    """A new cluster has the data of a snapshot."""
+    """A new cluster has the data of a snapshot, or of a cluster at a moment."""
     given = response.params.original_dict()
     if given["DBClusterIdentifier"].lower() in response.backend.clusters:
         raise RDSClientError("DBClusterAlreadyExistsFault", "DB Cluster already exists")

@@ -52,8 +52,9 @@ class Cluster(Handler):
             "DatabaseName", "DBClusterIdentifier", "DBClusterParameterGroupName",
             "DBInstanceParameterGroupName", "DBSubnetGroupName", "DeletionProtection",
             "EnableIAMDatabaseAuthentication", "Engine", "EngineVersion", "ManageMasterUserPassword",
-            "MasterUserPassword", "MasterUserSecret", "MasterUsername", "Port", "SnapshotIdentifier", "Tags",
-            "VpcSecurityGroupIds",
+            "MasterUserPassword", "MasterUserSecret", "MasterUsername", "Port", "RestoreToTime",
+            "RestoreType", "SnapshotIdentifier", "SourceDBClusterIdentifier", "SourceDbClusterResourceId",
+            "Tags", "UseLatestRestorableTime", "VpcSecurityGroupIds",
         }
     )  # fmt: skip
     no_local_effect: ClassVar[frozenset[str]] = frozenset(
@@ -95,6 +96,7 @@ class Cluster(Handler):
         moto_aurora_seams.show_cluster(
             record, managed.writer_address, managed.reader_address, managed.fail_over
         )
+        moto_aurora_seams.show_restorable_time(record, lambda: managed.cluster.earliest_restorable_time)
         managed.inherited = source.inherited if source else {}
         managed.tell(rds_events.CLUSTER_CREATED)
         return Provisioned(identifier, _attributes(record, managed), managed)
@@ -221,9 +223,11 @@ def _start(
         )
         if source and _gives_password(given):
             cluster.change_password(given["MasterUsername"], password)
-    except ProgramFailed as error:
+    except BaseException as error:
         shutil.rmtree(directory, ignore_errors=True)
-        raise ResourceFailed(str(error)) from error
+        if isinstance(error, ProgramFailed):
+            raise ResourceFailed(str(error)) from error
+        raise
     tell_what_has_no_effect(identifier, cluster.without_effect(parameters))
     return ManagedCluster(
         service,

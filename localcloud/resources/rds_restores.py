@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from moto.rds.exceptions import DBClusterSnapshotNotFoundError, RDSClientError
+from moto.rds.exceptions import (
+    DBClusterNotFoundError,
+    DBClusterSnapshotNotFoundError,
+    InvalidParameterCombination,
+    RDSClientError,
+)
 from moto.rds.models import rds_backends
 
 from localcloud.aurora.backups import Snapshots
 from localcloud.aurora.cluster import Origin
+from localcloud.aurora.continuous_backup import Recovered
+from localcloud.aurora.database_server import DatabaseServer
 from localcloud.aurora.engines import ENGINES
-from localcloud.aurora.managed import ManagedCluster
+from localcloud.aurora.managed import AuroraService, ManagedCluster
 from localcloud.aurora.postgresql_programs import ProgramFailed
 from localcloud.cloud import Cloud
 from localcloud.resources.base import Properties, Request
+from localcloud.resources.on_moto import flag
 from localcloud.resources.rds_records import backend
 
 
@@ -32,8 +43,11 @@ class Source:
 
         Raises, in RDS's words, for one that is not there or does not fit.
         """
-        if identifier := request.properties.get("SnapshotIdentifier"):
+        given = request.properties
+        if identifier := given.get("SnapshotIdentifier"):
             return _snapshot(request, str(identifier))
+        if given.get("SourceDBClusterIdentifier") or given.get("SourceDbClusterResourceId"):
+            return _point_in_time(request)
         return None
 
     def complete(self, request: Request) -> Request:
@@ -70,6 +84,63 @@ def _snapshot(request: Request, identifier: str) -> Source:
         )
     _refuse_another_engine(request.properties, record, of="DB cluster snapshot")
     return Source(_inherited(record.cluster), found.begin)
+
+
+def _point_in_time(request: Request) -> Source:
+    given = request.properties
+    managed = _source_cluster(request)
+    record = backend(request).clusters[managed.identifier]
+    _refuse_another_engine(given, record, of="source DB cluster")
+    until = _moment(given, managed)
+
+    def begin(directory: Path, settings: Mapping[str, str]) -> DatabaseServer:
+        moment = until or datetime.now(UTC)  # before the log is taken: it has to go further than that
+        moments = managed.cluster.moments()
+        try:
+            return moments.begin(moment, directory, Recovered(managed.cluster.release, settings))
+        finally:
+            moments.remove()
+
+    return Source(_inherited(record), begin)
+
+
+def _source_cluster(request: Request) -> ManagedCluster:
+    given = request.properties
+    identifier = str(given.get("SourceDBClusterIdentifier") or given.get("SourceDbClusterResourceId"))
+    name = (identifier.partition(":cluster:")[2] or identifier).lower()
+    for managed in AuroraService.of(request.cloud).clusters.values():
+        here = (managed.identity.account, managed.identity.region) == (request.account, request.region)
+        if here and name in (managed.identifier, managed.identity.resource_id.lower()):
+            return managed
+    raise DBClusterNotFoundError(identifier)
+
+
+def _moment(given: Properties, managed: ManagedCluster) -> datetime | None:
+    """The moment that is asked for; None for the latest."""
+    asked, latest = given.get("RestoreToTime"), flag(given, "UseLatestRestorableTime")
+    copy_on_write = given.get("RestoreType", "full-copy") == "copy-on-write"
+    if asked and latest:
+        raise InvalidParameterCombination("Cannot specify both RestoreToTime and UseLatestRestorableTime")
+    if asked and copy_on_write:
+        raise InvalidParameterCombination(
+            "RestoreToTime cannot be specified when RestoreType is copy-on-write"
+        )
+    if not asked and not latest and not copy_on_write:
+        raise InvalidParameterCombination(
+            "Either RestoreToTime or UseLatestRestorableTime must be specified."
+        )
+    if not asked:
+        return None
+    moment = asked if isinstance(asked, datetime) else datetime.fromisoformat(str(asked))
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    earliest, now = managed.cluster.earliest_restorable_time, datetime.now(UTC)
+    if not earliest <= moment <= now:
+        raise RDSClientError(
+            "InvalidParameterValue",
+            f"RestoreToTime {moment.isoformat()} is not within the restorable time of DB cluster"
+            f" {managed.identifier}: {earliest.isoformat()} to {now.isoformat()}.",
+        )
+    return moment
 
 
 def _inherited(record: Any) -> Properties:

@@ -2,13 +2,15 @@
 
 import threading
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.aurora import continuous_backup
 from localcloud.aurora.managed import AuroraService
 
-from .shop import connect, create_cluster, create_instance, eventually, query, records
+from .shop import connect, create_cluster, create_instance, eventually, managed, query, records
 
 COUNT = "SELECT count(*) FROM kept"
 
@@ -33,6 +35,13 @@ class Restored:
         engine = {"Engine": str(self._stack.dialect.engine)}
         answer = self._api.restore_db_cluster_from_snapshot(
             **{"DBClusterIdentifier": name, "SnapshotIdentifier": snapshot, **engine, **given}
+        )
+        return self._serve(answer["DBCluster"])
+
+    def to(self, cluster, moment=None, name="restored", **given):
+        when = {"RestoreToTime": moment} if moment else {"UseLatestRestorableTime": True}
+        answer = self._api.restore_db_cluster_to_point_in_time(
+            **{"DBClusterIdentifier": name, "SourceDBClusterIdentifier": cluster, **when, **given}
         )
         return self._serve(answer["DBCluster"])
 
@@ -86,6 +95,11 @@ def insert(stack, cluster, *values):
 def take(api, cluster, name="before"):
     api.create_db_cluster_snapshot(DBClusterIdentifier=cluster.physical_id, DBClusterSnapshotIdentifier=name)
     return name
+
+
+def now():
+    """Return a moment that lies between all that was committed before and all that will be."""
+    return datetime.now(UTC)
 
 
 def refused(call, **arguments):
@@ -252,3 +266,152 @@ def test_what_cannot_be_restored_is_refused_in_the_words_of_rds(stack, cluster, 
     assert "restored" not in records().clusters
     code, message = refused(api.delete_db_cluster, DBClusterIdentifier=cluster.physical_id)
     assert message == "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."
+
+
+def test_a_point_in_time_has_what_was_committed_before_and_nothing_later(stack, cluster, api, restored):
+    insert(stack, cluster, 2)
+    between = now()
+    insert(stack, cluster, 3)
+    copy = restored.to(cluster.physical_id, between)
+    assert at_restored(stack, copy, COUNT) == 2
+    at_restored(stack, copy, "INSERT INTO kept (n) VALUES (4)")
+    assert at_restored(stack, copy, COUNT) == 3
+    assert at(stack, cluster, COUNT) == 3
+    again = restored.to(cluster.physical_id, between, "restored-again")
+    assert at_restored(stack, again, COUNT) == 2
+
+
+def test_the_latest_point_in_time_has_everything(stack, cluster, api, restored):
+    insert(stack, cluster, 2)
+    assert at_restored(stack, restored.to(cluster.physical_id), COUNT) == 2
+    insert(stack, cluster, 3)
+    clone = restored.to(cluster.physical_id, name="clone", RestoreType="copy-on-write")
+    assert at_restored(stack, clone, COUNT) == 3
+
+
+def test_a_point_in_time_works_across_failovers(stack, cluster, api, restored):
+    create_instance(stack, cluster, "Reader")
+    moments = [now()]
+    for value in (2, 3, 4):
+        insert(stack, cluster, value)
+        moments.append(now())
+        api.failover_db_cluster(DBClusterIdentifier=cluster.physical_id)
+    insert(stack, cluster, 5)
+    for number in (1, 2, 4):
+        copy = restored.to(cluster.physical_id, moments[number - 1], f"restored-{number}")
+        assert at_restored(stack, copy, "SELECT max(n) FROM kept") == number
+
+
+def test_a_point_in_time_works_when_the_writer_died(stack, cluster, api, restored):
+    create_instance(stack, cluster, "Reader")
+    insert(stack, cluster, 2)
+    between = now()
+    insert(stack, cluster, 3)
+    former = managed(stack, cluster).cluster.writer
+    former.server.kill()
+    assert eventually(lambda: managed(stack, cluster).cluster.writer is not former)
+    assert eventually(lambda: managed(stack, cluster).cluster.is_whole)
+    assert at_restored(stack, restored.to(cluster.physical_id, between), COUNT) == 2
+    assert at_restored(stack, restored.to(cluster.physical_id, name="latest"), COUNT) == 3
+
+
+def test_a_restored_cluster_can_be_restored_itself(stack, cluster, api, restored):
+    take(api, cluster)
+    restored.from_snapshot("before", "second")
+    second = api.describe_db_clusters(DBClusterIdentifier="second")["DBClusters"][0]
+    between = now()
+    at_restored(stack, second, "INSERT INTO kept (n) VALUES (2)")
+    third = restored.to("second", between, "third")
+    assert at_restored(stack, third, COUNT) == 1
+    at_restored(stack, third, "INSERT INTO kept (n) VALUES (3)")
+    between = now()
+    at_restored(stack, third, "INSERT INTO kept (n) VALUES (4)")
+    assert at_restored(stack, restored.to("third", between, "fourth"), COUNT) == 2
+
+
+def test_a_log_that_becomes_too_long_begins_anew(stack, cluster, api, restored, monkeypatch):
+    create_instance(stack, cluster, "Reader")
+    insert(stack, cluster, 2)
+    before = now()
+    monkeypatch.setattr(continuous_backup, "LOG_LIMIT_BYTES", 0)
+    assert eventually(lambda: earliest(api, cluster) > before)
+    monkeypatch.undo()
+    insert(stack, cluster, 3)
+    between = now()
+    insert(stack, cluster, 4)
+    assert at_restored(stack, restored.to(cluster.physical_id, between), COUNT) == 3
+    code, message = refused(
+        api.restore_db_cluster_to_point_in_time,
+        DBClusterIdentifier="earlier",
+        SourceDBClusterIdentifier=cluster.physical_id,
+        RestoreToTime=before,
+    )
+    assert (code, "not within the restorable time" in message) == ("InvalidParameterValue", True)
+    api.failover_db_cluster(DBClusterIdentifier=cluster.physical_id)
+    copy = restored.to(cluster.physical_id, between, "across")
+    assert at_restored(stack, copy, COUNT) == 3
+
+
+def earliest(api, cluster):
+    described = api.describe_db_clusters(DBClusterIdentifier=cluster.physical_id)["DBClusters"][0]
+    return described["EarliestRestorableTime"]
+
+
+def test_times_outside_of_the_log_are_refused(stack, cluster, api):
+    def to(**given):
+        return refused(
+            api.restore_db_cluster_to_point_in_time,
+            **{
+                "DBClusterIdentifier": "restored",
+                "SourceDBClusterIdentifier": cluster.physical_id,
+                **given,
+            },
+        )
+
+    described = api.describe_db_clusters(DBClusterIdentifier=cluster.physical_id)["DBClusters"][0]
+    first, last = described["EarliestRestorableTime"], described["LatestRestorableTime"]
+    assert first <= last <= now()
+    for moment in (first - timedelta(seconds=1), now() + timedelta(hours=1)):
+        code, message = to(RestoreToTime=moment)
+        assert (code, "not within the restorable time" in message) == ("InvalidParameterValue", True)
+    assert to(SourceDBClusterIdentifier="missing", UseLatestRestorableTime=True) == (
+        "DBClusterNotFoundFault",
+        "DBCluster missing not found.",
+    )
+    for both in (
+        {"RestoreToTime": last, "UseLatestRestorableTime": True},
+        {"RestoreToTime": last, "RestoreType": "copy-on-write"},
+        {},
+    ):
+        assert to(**both)[0] == "InvalidParameterCombination"
+    assert "restored" not in records().clusters
+
+
+def test_after_a_major_upgrade_the_log_begins_with_the_new_version(stack, cluster, api, restored):
+    before = now()
+    api.modify_db_cluster(
+        DBClusterIdentifier=cluster.physical_id,
+        EngineVersion=next_major(api, stack),
+        AllowMajorVersionUpgrade=True,
+        ApplyImmediately=True,
+    )
+    release = stack.dialect.release
+    assert eventually(lambda: managed(stack, cluster).cluster.release != release, seconds=300)
+    assert eventually(lambda: records().clusters[cluster.physical_id].status == "available", seconds=300)
+    if stack.dialect.engine.product == "PostgreSQL":
+        assert earliest(api, cluster) > before
+    insert(stack, cluster, 2)
+    between = now()
+    insert(stack, cluster, 3)
+    assert at_restored(stack, restored.to(cluster.physical_id, between), COUNT) == 2
+
+
+def next_major(api, stack):
+    (described,) = api.describe_db_engine_versions(
+        Engine=str(stack.dialect.engine), EngineVersion=stack.dialect.version
+    )["DBEngineVersions"]
+    return next(
+        target["EngineVersion"]
+        for target in reversed(described["ValidUpgradeTarget"])
+        if target["IsMajorVersionUpgrade"]
+    )
