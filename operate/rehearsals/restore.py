@@ -109,7 +109,8 @@ def print_report(
     if found.moment:
         newest = found.contents.newest_order or "none"
         words = "AFTER the moment" if found.beyond else "none is newer than the moment"
-        console.print(f"Restored to {found.moment:%Y-%m-%d %H:%M:%S} UTC; newest order {newest}: {words}")
+        moment = f"{found.moment:%Y-%m-%d %H:%M:%S}"
+        console.print(f"Restored to {moment} UTC; newest order {newest}: {words}", soft_wrap=True)
     said = "worked" if found.worked else "DID NOT WORK"
     seconds = sum(steps.seconds.get(one, 0.0) for one in SERVES)
     console.print(f"A database of version {found.copy.engine_version} that serves: after {seconds:.1f} s")
