@@ -18,9 +18,6 @@ from stacks.validation import CONTEXT, SettingsError, choose
 
 def wire(app: cdk.App, deployment: Deployment, asset: LambdaAsset) -> None:
     """Define the stacks of a deployment, in the order in which they need each other."""
-    if deployment.permissions_boundary:  # of every role, also of those that the CDK makes for itself
-        boundary = {"name": deployment.permissions_boundary}
-        app.node.set_context("@aws-cdk/core:permissionsBoundary", boundary)
     network = NetworkStack(app, "Network", deployment=deployment)
     database = DatabaseStack(app, "Database", deployment=deployment, network=network, asset=asset)
     schema = SchemaStack(app, "Schema", deployment=deployment, database=database, asset=asset)

@@ -25,6 +25,7 @@ from stacks.publishing import publish
 from stacks.regions import S3_PREFIX_LISTS
 from stacks.retention import key_and_secret_removal, log_group
 from stacks.rotation import rotate, use_key_for_secrets
+from stacks.service_roles import boundary_of_roles
 from stacks.settings import Deployment
 from stacks.tagging import tag
 
@@ -52,6 +53,7 @@ class DatabaseStack(cdk.Stack):
             stack_name=deployment.stack_name("database"),
             description=f"Database of shop-{deployment.name}: Aurora cluster, proxy, credentials",
             env=cdk.Environment(region=deployment.region),
+            permissions_boundary=boundary_of_roles(deployment),
             termination_protection=deployment.termination_protection,
         )
         tag(self, deployment)

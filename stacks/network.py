@@ -14,7 +14,7 @@ from constructs import Construct
 from stacks.acknowledgements import acknowledge, acknowledge_inline_policies
 from stacks.keys import customer_key
 from stacks.retention import log_group, may_encrypt_logs, may_write_to
-from stacks.service_roles import service_of_this_account
+from stacks.service_roles import boundary_of_roles, service_of_this_account
 from stacks.settings import Deployment, NetworkSettings
 from stacks.tagging import tag
 
@@ -39,6 +39,7 @@ class NetworkStack(cdk.Stack):
             stack_name=deployment.stack_name("network"),
             description=f"Network of shop-{deployment.name}: isolated subnets, endpoints, logs and their key",
             env=cdk.Environment(region=deployment.region),
+            permissions_boundary=boundary_of_roles(deployment),
             termination_protection=deployment.termination_protection,
         )
         tag(self, deployment)

@@ -23,6 +23,7 @@ from stacks.database_function import DatabaseFunction
 from stacks.keys import customer_key
 from stacks.publishing import publish
 from stacks.schema import SchemaStack
+from stacks.service_roles import boundary_of_roles
 from stacks.settings import Deployment
 from stacks.tagging import tag
 
@@ -81,6 +82,7 @@ class ObservabilityStack(cdk.Stack):
             stack_name=deployment.stack_name("observability"),
             description=f"What watches shop-{deployment.name}: alarms, events, dashboard",
             env=cdk.Environment(region=deployment.region),
+            permissions_boundary=boundary_of_roles(deployment),
         )
         tag(self, deployment)
         self._deployment = deployment

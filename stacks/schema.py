@@ -36,6 +36,7 @@ from stacks.database_function import (
 )
 from stacks.publishing import publish
 from stacks.retention import log_group
+from stacks.service_roles import boundary_of_roles
 from stacks.settings import Deployment
 from stacks.tagging import tag
 
@@ -58,6 +59,7 @@ class SchemaStack(cdk.Stack):
             stack_name=deployment.stack_name("schema"),
             description=f"Contents of shop-{deployment.name}: migrations, seed, smoke test",
             env=cdk.Environment(region=deployment.region),
+            permissions_boundary=boundary_of_roles(deployment),
         )
         tag(self, deployment)
         self._deployment, self._database, self._asset = deployment, database, asset
