@@ -15,7 +15,7 @@ from localcloud.aurora.continuous_backup import Recovered
 from localcloud.aurora.database_server import DatabaseServer
 from localcloud.aurora.postgresql_programs import ProgramFailed
 from localcloud.aurora.postgresql_server import FIRST_DATA, PostgresqlServer
-from localcloud.aurora.server_place import unpack_data
+from localcloud.aurora.server_place import give_away, unpack_data
 
 _ARCHIVED_WITHIN_SECONDS = 120.0
 _START_OF_BACKUP = re.compile(r"^START WAL LOCATION: .* \(file ([0-9A-F]{24})\)$", re.MULTILINE)
@@ -27,11 +27,12 @@ class PostgresqlLog:
     """The archive has every segment that is full, also those that a dead writer had not archived."""
 
     def keep(self, former: DatabaseServer, archive: Path) -> None:
-        """A server that stops in order archives what it has; this is for one that could not."""
+        """Also those that the archiver, which tries again after a minute only, would archive later."""
         segments = former.directory / "data" / "pg_wal"
         for ready in (segments / "archive_status").glob("*.ready"):
-            partial = archive / f".{ready.stem}"
+            partial = archive / f".kept.{ready.stem}"  # the archiver may be at the same one
             shutil.copy2(segments / ready.stem, partial)
+            give_away(partial)
             partial.rename(archive / ready.stem)
 
     def link(self, writer: DatabaseServer, archive: Path, target: Path) -> None:
@@ -43,10 +44,12 @@ class PostgresqlLog:
         server.execute("SELECT pg_current_xact_id()")
         last = server.execute("SELECT pg_walfile_name(pg_switch_wal())")
         deadline = time.monotonic() + _ARCHIVED_WITHIN_SECONDS
+        self.keep(server, archive)
         while not (archive / last).exists():
             if time.monotonic() > deadline:
                 raise ProgramFailed(f"PostgreSQL in {server.directory} did not archive {last} in time")
             time.sleep(0.01)
+            self.keep(server, archive)
         for file in archive.iterdir():
             if not file.name.startswith("."):
                 os.link(file, target / file.name)
@@ -66,9 +69,11 @@ class PostgresqlLog:
         first = found[1]
         (archive / FIRST_DATA).unlink(missing_ok=True)
         for file in archive.iterdir():
+            if file.name.startswith("."):
+                continue
             is_history = file.suffix == ".history"
             if (is_history and file.stem > first[:_TIMELINE]) or (
-                not is_history and file.name.lstrip(".")[_TIMELINE:] < first[_TIMELINE:]
+                not is_history and file.name[_TIMELINE:] < first[_TIMELINE:]
             ):
                 file.unlink(missing_ok=True)
 
