@@ -37,6 +37,9 @@ class Measured:
     """Of the list of undo records that purging has not reached."""
 
 
+CONNECT_SECONDS = 60
+"""How long a server of a loaded machine may take to greet us at its private door."""
+
 CATCH_UP_SECONDS = 30.0
 """How long a writer that is to stop waits for its successor."""
 

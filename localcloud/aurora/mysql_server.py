@@ -25,7 +25,13 @@ from pymysql.constants import ER
 
 from localcloud.aurora import mysql_aws_plugin
 from localcloud.aurora.child_process import kill_with_children, launch
-from localcloud.aurora.database_server import CATCH_UP_SECONDS, Account, DatabaseServer, Measured
+from localcloud.aurora.database_server import (
+    CATCH_UP_SECONDS,
+    CONNECT_SECONDS,
+    Account,
+    DatabaseServer,
+    Measured,
+)
 from localcloud.aurora.mysql_accounts import MysqlAccounts
 from localcloud.aurora.mysql_packages import Tell, cache_directory, one_at_a_time
 from localcloud.aurora.mysql_programs import MysqlPrograms
@@ -306,7 +312,7 @@ class MysqlServer:
             database=database,
             autocommit=True,
             charset="utf8mb4",
-            connect_timeout=10,
+            connect_timeout=CONNECT_SECONDS,
             ssl_disabled=True,  # else the driver prepares for TLS, which a socket has no use for: 20 ms
         )
 

@@ -21,7 +21,13 @@ from psycopg2 import extensions
 from psycopg2.sql import SQL, Composable, Identifier, Literal
 
 from localcloud.aurora.child_process import kill_with_children, launch
-from localcloud.aurora.database_server import CATCH_UP_SECONDS, Account, DatabaseServer, Measured
+from localcloud.aurora.database_server import (
+    CATCH_UP_SECONDS,
+    CONNECT_SECONDS,
+    Account,
+    DatabaseServer,
+    Measured,
+)
 from localcloud.aurora.iam_membership import IamMembership
 from localcloud.aurora.postgresql_configuration import ACCESS_RULES, NOT_DURABLE, SUPERUSER, configuration
 from localcloud.aurora.postgresql_programs import ProgramFailed, Programs
@@ -359,7 +365,11 @@ class PostgresqlServer:
     def connect(self, user: str, *, database: str = "postgres") -> extensions.connection:
         """A connection in autocommit mode as any role, by the door that trusts."""
         connection = psycopg2.connect(
-            host=str(self.socket_directory), port=self.port, user=user, dbname=database, connect_timeout=10
+            host=str(self.socket_directory),
+            port=self.port,
+            user=user,
+            dbname=database,
+            connect_timeout=CONNECT_SECONDS,
         )
         connection.autocommit = True
         return connection
