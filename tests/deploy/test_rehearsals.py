@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +24,7 @@ from operate.local_cloud import LocalCloud as OperatedCloud
 from operate.rehearsals import restore
 from operate.rehearsals.copies import Copies
 from operate.rehearsals.functions import Functions
-from operate.rehearsals.steps import Steps
+from operate.rehearsals.steps import RehearsalFailed, Steps
 from stacks.validation import choose
 from tests.deploy.clients import ROOT, LocalCloud
 from tests.deploy.test_teardown import PATIENCE_SECONDS, bootstrap, operate
@@ -75,6 +77,9 @@ class Deployed:
 
     def place_order(self) -> None:
         self.rows(PLACE[self.engine].format(token=uuid.uuid4()))
+
+    def rotate(self) -> None:
+        self.cloud.client("secretsmanager").rotate_secret(SecretId=self.outputs["AdminSecretArn"])
 
     @contextmanager
     def orders_going_on(self) -> Iterator[list[int]]:
@@ -193,6 +198,32 @@ def test_a_lost_order_is_found(deployed: Deployed):
     assert found.comparison.violations == {"stock is the sum of its movements": 1}
 
 
+def test_a_moment_is_restored_with_all_before_it_and_nothing_after(deployed: Deployed):
+    with deployed.orders_going_on():
+        copies = deployed.copies()
+        found = restore.rehearse_moment(copies, deployed.functions(), None)
+    assert found.worked, deployed.said.getvalue()
+    assert {one.verdict for one in found.comparison.tables} == {"same"}
+    assert found.contents.newest_order is not None
+    assert found.moment is not None
+    # customers ordered at every moment, this one too
+    assert found.moment - timedelta(seconds=30) < datetime.fromisoformat(found.contents.newest_order)
+    assert datetime.fromisoformat(found.contents.newest_order) <= found.moment
+
+
+def test_a_moment_before_a_rotation_is_opened_by_the_former_password_and_one_before_two_by_none(
+    deployed: Deployed,
+):
+    deployed.place_order()
+    moment = next_second(deployed)
+    deployed.rotate()
+    found = restore.rehearse_moment(deployed.copies(), deployed.functions(), moment)
+    assert found.worked, deployed.said.getvalue()
+    deployed.rotate()
+    with pytest.raises(RehearsalFailed, match="rotated twice since"):
+        restore.rehearse_moment(deployed.copies(), deployed.functions(), moment)
+
+
 def test_an_upgrade_is_rehearsed_on_a_copy_while_orders_go_on(deployed: Deployed):
     before = deployed.rows("SELECT version()")
     with deployed.orders_going_on():
@@ -260,3 +291,11 @@ def looking_into_a_copy(deployed: Deployed) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.kill()
         process.communicate()
+
+
+def next_second(deployed: Deployed) -> datetime:
+    """Return the next whole second by the server's clock, once it has passed."""
+    moment = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    while datetime.now(UTC) <= moment:
+        time.sleep(0.05)
+    return moment
