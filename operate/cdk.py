@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from operate.deployment import PROJECT, Deployment
@@ -58,10 +59,30 @@ def synthesize(
     deployment: Deployment, assembly: Path, *, output: Path, environment: Mapping[str, str] = os.environ
 ) -> subprocess.Popen[bytes]:
     """Start writing the deployment's cloud assembly to the folder `assembly`."""
+    forget_the_killed(assembly)
     return start(
         "synth", "--quiet", "--output", str(assembly), *deployment.context_arguments,
         environment=environment, output=output,
     )  # fmt: skip
+
+
+def forget_the_killed(assembly: Path) -> None:
+    """Remove the locks of CLIs that were killed and that nobody has reaped: the CLI takes those for alive.
+
+    In a container whose first process reaps nobody they would lock the folder for ever.
+    """
+    for lock in assembly.glob("*.lock"):
+        with suppress(FileNotFoundError):
+            if _is_zombie(lock.read_text()):
+                lock.unlink()
+
+
+def _is_zombie(process_id: str) -> bool:
+    try:
+        status = Path("/proc", process_id.strip(), "stat").read_text()
+    except OSError:  # gone, which the CLI sees by itself; or a system without /proc
+        return False
+    return status.rpartition(")")[2].split()[0] == "Z"
 
 
 def _without_noise(environment: Mapping[str, str]) -> dict[str, str]:

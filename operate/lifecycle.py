@@ -303,7 +303,9 @@ def _destroy_stacks(console: Console, session: boto3.Session, deployment: Deploy
 def _app(deployment: Deployment) -> list[str]:
     """Return what names the stacks to the CLI: the assembly that was deployed from here, else the sources."""
     assembly = _assembly(deployment)
-    return ["--app", str(assembly)] if assembly.exists() else deployment.context_arguments
+    cdk.forget_the_killed(assembly)
+    is_whole = (assembly / "manifest.json").exists()  # the last that a synth writes
+    return ["--app", str(assembly)] if is_whole else deployment.context_arguments
 
 
 def _free_interfaces(console: Console, session: boto3.Session, deployment: Deployment) -> None:
