@@ -93,7 +93,7 @@ local-destroy: setup  ## take them away, and report what is left   [ENGINE=mysql
 	@$(OPERATE) local down $(ON_ENGINE) $(ON_CLOUD)
 
 test: setup build/audit/.ready  ## the tests; all with LONG=1           [TESTS=tests/stacks] [LONG=1, four minutes more]
-	@$(RUN) -m pytest $(TESTS) -n auto --dist loadfile $(if $(LONG),,-m "not long")
+	@$(RUN) -m pytest $(TESTS) -n auto --dist loadfile --no-loadscope-reorder $(if $(LONG),,-m "not long")
 
 check: setup lint-migrations lint-workflows  ## format, lint, types and the fast tests
 	@$(RUN) -m ruff format --check .
