@@ -8,6 +8,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -30,10 +31,7 @@ class PostgresqlLog:
         """Also those that the archiver, which tries again after a minute only, would archive later."""
         segments = former.directory / "data" / "pg_wal"
         for ready in (segments / "archive_status").glob("*.ready"):
-            partial = archive / f".kept.{ready.stem}"  # the archiver may be at the same one
-            shutil.copy2(segments / ready.stem, partial)
-            give_away(partial)
-            partial.rename(archive / ready.stem)
+            _archive(segments / ready.stem, archive, ready)
 
     def link(self, writer: DatabaseServer, archive: Path, target: Path) -> None:
         """The segment under way ends here; the log goes on in a new one.
@@ -98,6 +96,20 @@ class PostgresqlLog:
             parameters=recovered.parameters,
             recovery=recovery,
         )
+
+
+def _archive(segment: Path, archive: Path, ready: Path) -> None:
+    """A segment is in the archive, unless the server's own archiver has put it there meanwhile.
+
+    From then on the server removes it or fills it anew, so that what was copied is no segment any more.
+    """
+    partial = archive / f".kept.{segment.name}"
+    with suppress(FileNotFoundError):
+        shutil.copy2(segment, partial)
+        give_away(partial)
+        if ready.exists():
+            partial.rename(archive / segment.name)
+    partial.unlink(missing_ok=True)
 
 
 def _of(server: DatabaseServer) -> PostgresqlServer:
