@@ -24,7 +24,11 @@ LONGEST_LINE_BYTES = 256 * 1024
 """The largest event of CloudWatch Logs: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html"""
 
 _POLL_SECONDS = 0.25
-_OUTPUT_ENDS_WITHIN_SECONDS = 1.0
+_ENDS_WITHIN_SECONDS = 1.0
+_SILENCE_SECONDS = 2.0
+"""After which no more output is waited for: a program that a function left behind may hold it open."""
+_LONGEST_OUTPUT_SECONDS = 60.0
+"""Or write to it for ever."""
 
 
 class TimedOut(Exception):
@@ -66,6 +70,7 @@ class ExecutionEnvironment:
         self._received = bytearray()
         self._output_complete = threading.Event()
         self._marker = ""
+        self._lines_read = 0
         self._closing = threading.Lock()
         self._closed = False
 
@@ -149,7 +154,11 @@ class ExecutionEnvironment:
 
     def await_output(self) -> None:
         """Return when the log has every line of the answered invocation, or of the process that ended."""
-        self._output_complete.wait(_OUTPUT_ENDS_WITHIN_SECONDS)
+        give_up = time.monotonic() + _LONGEST_OUTPUT_SECONDS
+        while time.monotonic() < give_up:
+            lines_read = self._lines_read
+            if self._output_complete.wait(_SILENCE_SECONDS) or lines_read == self._lines_read:
+                return
 
     def close(self) -> None:
         """Kill the process and all that it started, and remove its files."""
@@ -182,7 +191,7 @@ class ExecutionEnvironment:
 
     def _how_it_ended(self) -> str:
         try:
-            code = self._process.wait(_OUTPUT_ENDS_WITHIN_SECONDS)
+            code = self._process.wait(_ENDS_WITHIN_SECONDS)
         except subprocess.TimeoutExpired:
             return "Runtime closed its connection"
         if code < 0:
@@ -198,6 +207,7 @@ class ExecutionEnvironment:
         """Copy the process's output to the log, line by line, until its end."""
         with output:
             while line := output.readline(LONGEST_LINE_BYTES):
+                self._lines_read += 1
                 text, marker, request_id = line.decode(errors="replace").rstrip("\n").rpartition("\0")
                 if marker and request_id == self._marker:
                     if text:

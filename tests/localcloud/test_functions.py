@@ -12,6 +12,7 @@ import pytest
 from moto.sts.models import sts_backends
 
 from localcloud.functions.credentials import secret_of
+from localcloud.functions.log_stream import LogStream
 
 SECRET = "not-for-functions"
 
@@ -281,6 +282,21 @@ def test_every_line_is_in_the_log_before_the_invocation_ends(functions):
         if not line.startswith("REPORT")
     )
     assert inside == ("(" + "." * 5000 + ")") * 3
+
+
+def test_an_invocation_ends_after_its_lines_however_slowly_the_log_takes_them(functions, monkeypatch):
+    write = LogStream.write
+
+    def slowly(log, line):
+        time.sleep(0.1)
+        write(log, line)
+
+    monkeypatch.setattr(LogStream, "write", slowly)
+    function = functions.python("def handler(event, context):\n    for n in range(40): print(n)")
+    functions.invoke(function)
+    lines = functions.log_of(function)
+    assert lines[1:-2] == [str(n) for n in range(40)]
+    assert lines[-2].startswith("END")
 
 
 def test_the_logs_tail_is_of_this_invocation_and_at_most_four_kilobytes(functions):
