@@ -92,7 +92,7 @@ local-status: setup  ## show the local deployments again          [ENGINE=mysql,
 local-destroy: setup  ## take them away, and report what is left   [ENGINE=mysql, that one alone]
 	@$(OPERATE) local down $(ON_ENGINE) $(ON_CLOUD)
 
-test: setup build/audit/.ready  ## the tests; all with LONG=1           [TESTS=tests/stacks] [LONG=1, four minutes more]
+test: setup build/audit/.ready  ## the tests; all with LONG=1           [TESTS=tests/stacks] [LONG=1, eight minutes more]
 	@$(RUN) -m pytest $(TESTS) -n auto --dist loadfile --no-loadscope-reorder $(if $(LONG),,-m "not long")
 
 check: setup lint-migrations lint-workflows  ## format, lint, types and the fast tests
