@@ -20,6 +20,7 @@ from localcloud.aurora.server_place import give_away, unpack_data
 
 _ARCHIVED_WITHIN_SECONDS = 120.0
 _START_OF_BACKUP = re.compile(r"^START WAL LOCATION: .* \(file ([0-9A-F]{24})\)$", re.MULTILINE)
+_LINK_ATTEMPTS = 10
 _TIMELINE = 8
 """Digits of a segment's name that say of which timeline it is; those behind them are its place in the log."""
 
@@ -50,7 +51,7 @@ class PostgresqlLog:
             self.keep(server, archive)
         for file in archive.iterdir():
             if not file.name.startswith("."):
-                os.link(file, target / file.name)
+                _link(file, target / file.name)
 
     def size_bytes(self, writer: DatabaseServer, archive: Path) -> int:
         """What the writer has not archived yet is little, and its own affair."""
@@ -110,6 +111,15 @@ def _archive(segment: Path, archive: Path, ready: Path) -> None:
         if ready.exists():
             partial.rename(archive / segment.name)
     partial.unlink(missing_ok=True)
+
+
+def _link(segment: Path, target: Path) -> None:
+    """Again where the archiver puts the same segment there at that moment: a replaced file takes no link."""
+    for _ in range(_LINK_ATTEMPTS - 1):
+        with suppress(FileNotFoundError):
+            os.link(segment, target)
+            return
+    os.link(segment, target)
 
 
 def _of(server: DatabaseServer) -> PostgresqlServer:

@@ -1,11 +1,13 @@
 """What a server has not archived yet is kept, whatever its own archiver does meanwhile."""
 
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from localcloud.aurora import postgresql_backups
 from localcloud.aurora.postgresql_backups import PostgresqlLog
 
 SEGMENT = "000000010000000000000003"
@@ -51,3 +53,22 @@ def test_what_was_filled_anew_while_it_was_copied_takes_no_segments_place(writer
     monkeypatch.setattr(shutil, "copy2", archived_while_copied)
     PostgresqlLog().keep(writer, archive)
     assert [(file.name, file.read_bytes()) for file in archive.iterdir()] == [(SEGMENT, b"log")]
+
+
+def test_a_segment_that_the_archiver_replaces_meanwhile_is_linked(writer, archive, tmp_path, monkeypatch):
+    (archive / SEGMENT).write_bytes(b"log")
+    link, calls = os.link, []
+
+    def replaced_once(source, target):
+        calls.append(source)
+        if len(calls) == 1:
+            raise FileNotFoundError(source)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", replaced_once)
+    monkeypatch.setattr(postgresql_backups, "_of", lambda server: server)
+    writer.execute = lambda statement: SEGMENT
+    target = tmp_path / "target"
+    target.mkdir()
+    PostgresqlLog().link(writer, archive, target)
+    assert [(file.name, file.read_bytes()) for file in target.iterdir()] == [(SEGMENT, b"log")]
