@@ -277,17 +277,19 @@ class MysqlServer:
                 if not successor.catch_up(self, timeout_seconds=CATCH_UP_SECONDS):
                     raise ProgramFailed(f"the reader did not catch up with {self.directory}")
             except (ProgramFailed, pymysql.Error):
-                self.execute("SET GLOBAL read_only = OFF")
+                self._take_writes_again()
                 raise
         self.kill()  # the reader has everything, and an orderly end would take seconds
 
     def kill(self) -> None:
         """The server ends by SIGKILL, as when the power of one machine fails."""
         self._accounts.close()
-        if self._process is None:
+        process = self._process
+        if process is None:
             return
-        kill_with_children(self._process)
-        self._process = None
+        kill_with_children(process)
+        if self._process is process:  # else it was started again in the meantime
+            self._process = None
 
     def remove(self) -> None:
         """The server is ended without saving anything, and its directory is gone."""
@@ -443,6 +445,13 @@ class MysqlServer:
                 else:
                     return
 
+    def _take_writes_again(self) -> None:
+        """Undoes `_take_no_writes`. A server that cannot be told so ends: it will start as a writer."""
+        try:
+            self.execute("SET GLOBAL read_only = OFF")
+        except pymysql.Error:
+            self.kill()
+
     def _apply_relay_logs(self, user: str, last: str) -> None:
         """Everything up to this transaction is executed, as on a replica: in parallel, by nobody's rights.
 
@@ -537,10 +546,13 @@ def make_pristine(programs: MysqlPrograms, tell: Tell = lambda _: None) -> Path:
 
 
 def _end_clients(cursor: Any) -> None:
-    """Every session ends but this one, the server's own and the readers'."""
+    """Every session ends but this one, the server's own and the readers'.
+
+    One that is still logging in stays: it holds nothing, and to kill it ends another new one with it.
+    """
     cursor.execute(
         "SELECT id FROM information_schema.processlist WHERE id <> connection_id()"
-        " AND user NOT IN ('system user', 'event_scheduler', %s)",
+        " AND user NOT IN ('system user', 'event_scheduler', 'unauthenticated user', %s)",
         [REPLICATION_USER],
     )
     for (session,) in cursor.fetchall():

@@ -252,10 +252,12 @@ class PostgresqlServer:
     def kill(self) -> None:
         """The server and all its processes end by SIGKILL, as when the power of one machine fails."""
         self._iam.close()
-        if self._process is None:
+        process = self._process
+        if process is None:
             return
-        kill_with_children(self._process)
-        self._process = None
+        kill_with_children(process)
+        if self._process is process:  # else it was started again in the meantime
+            self._process = None
 
     def execute(
         self,

@@ -1,6 +1,7 @@
 """A reader takes the writer's place, asked to or because the writer died: with all that was committed."""
 
 import socket
+import sys
 import threading
 from contextlib import suppress
 
@@ -127,6 +128,23 @@ def test_a_dead_writer_hands_over_though_its_port_was_taken_meanwhile(stack, clu
     with socket.create_server(("127.0.0.1", former.server.port)):
         assert eventually(lambda: managed(stack, cluster).cluster.writer is not former)
     assert served(stack, lambda: at_writer(stack, cluster, "SELECT n FROM kept")) == 42
+
+
+def test_a_server_that_started_while_it_was_killed_is_not_forgotten(stack, cluster, monkeypatch):
+    shop = managed(stack, cluster).cluster
+    shop.remove_instance(shop.readers[0].name)  # which would take over
+    server = shop.writer.server
+    of_this_engine = sys.modules[type(server).__module__]
+    original = of_this_engine.kill_with_children
+
+    def slowly(process):
+        original(process)
+        assert eventually(lambda: server.is_running)  # who watches saw it dead, and was faster than we
+
+    with monkeypatch.context() as patched:
+        patched.setattr(of_this_engine, "kill_with_children", slowly)
+        server.kill()
+    assert server.is_running
 
 
 def fails_once(monkeypatch, method, error):

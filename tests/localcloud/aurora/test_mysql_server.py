@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -118,6 +119,45 @@ def test_a_promoted_reader_takes_writes_and_another_follows_it(
     finally:
         second.remove()
         writer.start()
+
+
+def _does_not_catch_up(_reader: MysqlServer, _writer: MysqlServer, *, timeout_seconds: float) -> bool:
+    return timeout_seconds < 0
+
+
+def test_who_is_still_logging_in_stays_when_the_others_go(
+    writer: MysqlServer, reader: MysqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MysqlServer, "catch_up", _does_not_catch_up)
+    with (
+        socket.create_connection(("127.0.0.1", writer.port)) as logging_in,
+        closing(_by_port(writer, "boss", PASSWORD)) as client,
+    ):
+        logging_in.settimeout(1)
+        assert logging_in.recv(1024), "the server greets first"
+        with pytest.raises(ProgramFailed, match="did not catch up"):
+            writer.retire(reader)
+        with pytest.raises(TimeoutError):
+            logging_in.recv(1024)
+        with pytest.raises(pymysql.OperationalError):
+            client.ping(reconnect=False)
+    writer.execute("INSERT INTO shop.orders VALUES (4)")
+
+
+def test_a_server_that_cannot_be_told_to_take_writes_again_ends_and_starts_as_a_writer(
+    writer: MysqlServer, reader: MysqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(_: MysqlServer, statement: str) -> str:
+        raise pymysql.OperationalError(2013, f"Lost connection at {statement}")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MysqlServer, "catch_up", _does_not_catch_up)
+        patched.setattr(MysqlServer, "execute", unreachable)
+        with pytest.raises(ProgramFailed, match="did not catch up"):
+            writer.retire(reader)
+    assert not writer.is_running
+    writer.start()
+    writer.execute("INSERT INTO shop.orders VALUES (5)")
 
 
 def test_settings_are_in_force_and_bad_ones_leave_the_former(writer: MysqlServer) -> None:
