@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from localcloud.aurora.mysql_server import SUPERUSER, MysqlServer
+from localcloud.aurora.mysql_first_accounts import SUPERUSER
+from localcloud.aurora.mysql_server import MysqlServer
 from localcloud.aurora.server_place import give_away
 from operate.deployment import PROJECT
 

@@ -17,7 +17,7 @@ from aurora.row_text import row
 from bench.bare_mysql import BareMysql
 from bench.bare_postgresql import MAJOR, SAFE, BarePostgresql
 from bench.measuring import PYTHON
-from localcloud.aurora.mysql_server import SUPERUSER
+from localcloud.aurora.mysql_first_accounts import SUPERUSER
 from localcloud.aurora.postgresql_programs import Programs
 from operate.deployment import PROJECT
 

@@ -72,7 +72,8 @@ class DatabaseServer(Protocol):
     def retire(self, successor: DatabaseServer) -> None:
         """It runs no longer, and this reader has received everything that it ever committed.
 
-        Its directory is of no use any more. Raises ProgramFailed, and goes on, where the reader has not.
+        Its directory is of no use any more. Raises ProgramFailed where the reader has not: it goes on then,
+        or takes writes again as soon as it is started.
         """
 
     def kill(self) -> None:

@@ -14,8 +14,9 @@ from uuid import UUID
 
 from localcloud.aurora.continuous_backup import Recovered
 from localcloud.aurora.database_server import CATCH_UP_SECONDS, DatabaseServer
+from localcloud.aurora.mysql_pristine import make_pristine
 from localcloud.aurora.mysql_programs import MysqlPrograms
-from localcloud.aurora.mysql_server import BINARY_LOG, RELAY_LOG, MysqlServer, make_pristine
+from localcloud.aurora.mysql_server import BINARY_LOG, RELAY_LOG, MysqlServer
 from localcloud.aurora.server_place import give_away
 
 # libs/mysql/binlog/event/binlog_event.h and control_events.h of MySQL's sources
@@ -47,9 +48,9 @@ class MysqlLog:
             file.rename(archive / f"{number:06}.{file.name}")
 
     def link(self, writer: DatabaseServer, archive: Path, target: Path) -> None:
-        """The log under way ends here; the writer goes on in a new one."""
+        """The log under way ends here; the writer goes on in a new one. Raises ProgramFailed."""
         server = _of(writer)
-        server.execute("FLUSH BINARY LOGS")
+        server.end_binary_log()
         for file in archive.iterdir():
             os.link(file, target / file.name)
         for file in _logs_in(server.directory / "data")[:-1]:
@@ -66,14 +67,14 @@ class MysqlLog:
         """A log that a reader still needs stays for now."""
         servers = [_of(server) for server in (writer, *readers)]
         for server in servers:
-            server.execute("FLUSH BINARY LOGS")
+            server.end_binary_log()
         first = [_logs_in(server.directory / "data")[-1].name for server in servers]
         writer.back_up(data)
         for file in archive.iterdir():
             file.unlink()
         if all(reader.catch_up(writer, timeout_seconds=CATCH_UP_SECONDS) for reader in readers):
             for server, name in zip(servers, first, strict=True):
-                server.execute("PURGE BINARY LOGS TO %s", [name])
+                server.purge_binary_logs(name)
 
     def replay(
         self, base: Path | None, log: Path, until: datetime, directory: Path, recovered: Recovered

@@ -11,7 +11,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,13 +32,13 @@ from localcloud.aurora.database_server import (
     Measured,
 )
 from localcloud.aurora.mysql_accounts import MysqlAccounts
-from localcloud.aurora.mysql_packages import Tell, cache_directory, one_at_a_time
+from localcloud.aurora.mysql_first_accounts import REPLICATION_USER, SUPERUSER, create_accounts
+from localcloud.aurora.mysql_packages import Tell
+from localcloud.aurora.mysql_pristine import make_pristine
 from localcloud.aurora.mysql_programs import MysqlPrograms
 from localcloud.aurora.postgresql_programs import ProgramFailed
-from localcloud.aurora.server_place import copy_data, create_directory, free_port, give_away
+from localcloud.aurora.server_place import copy_data, create_directory, free_port
 
-SUPERUSER = "rdsadmin"
-REPLICATION_USER = "rdsrepladmin"
 BINARY_LOG = "binlog"
 RELAY_LOG = "relay"
 REPLAY_SECONDS = 3600
@@ -74,17 +73,7 @@ _DEFAULTS = {
     "local_infile": "ON",
     "default_time_zone": "+00:00",
 }
-_SMALL_AT_BIRTH = ("--innodb-redo-log-capacity=8M", "--innodb-doublewrite=OFF", "--skip-log-bin")
 
-# https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraMySQL.Compare-80-v3.html: what
-# rds_superuser_role may; without the privileges that only Aurora's own server knows.
-_SUPERUSER_ROLE = "rds_superuser_role"
-_PRIVILEGES = (
-    "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, SHOW DATABASES,"
-    " CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, REPLICATION SLAVE, REPLICATION CLIENT, CREATE VIEW,"
-    " SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER, CREATE ROLE, DROP ROLE,"
-    " APPLICATION_PASSWORD_ADMIN, ROLE_ADMIN, XA_RECOVER_ADMIN, CONNECTION_ADMIN"
-)
 _MEASURE = f"""
     SELECT (SELECT count(*) FROM information_schema.processlist
              WHERE user NOT IN ('system user', 'event_scheduler', '{SUPERUSER}', '{REPLICATION_USER}')),
@@ -95,7 +84,6 @@ _MEASURE = f"""
                        MICROSECOND, applying_transaction_original_commit_timestamp, now(6)) / 1000))
               FROM performance_schema.replication_applier_status_by_worker)
 """  # noqa: S608 - names of ours
-_DEFINERS = {True: "SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER", False: "SET_USER_ID"}
 
 
 class MysqlServer:
@@ -146,8 +134,15 @@ class MysqlServer:
             copy_data(make_pristine(programs, tell), directory / "data")
             server._make_plugins()
             server.start(as_user="root")
-            with _errors_as_failures():
-                server._create_accounts(master_user, master_password, database)
+            with _errors_as_failures(), closing(server.connect("root")) as connection:
+                create_accounts(
+                    connection,
+                    version=programs.version,
+                    master_user=master_user,
+                    master_password=master_password,
+                    replication_password=server._replication_password,
+                    database=database,
+                )
         return server
 
     @classmethod
@@ -386,6 +381,16 @@ class MysqlServer:
         ):  # MySQL makes one clone at a time, and refuses a second one
             self.execute("CLONE LOCAL DATA DIRECTORY = %s", [str(data)])
 
+    def end_binary_log(self) -> None:
+        """What is committed later is in the next one; raises ProgramFailed when it does not answer."""
+        with _errors_as_failures():
+            self.execute("FLUSH BINARY LOGS")
+
+    def purge_binary_logs(self, first: str) -> None:
+        """Those before this one are gone; raises ProgramFailed when it does not answer."""
+        with _errors_as_failures():
+            self.execute("PURGE BINARY LOGS TO %s", [first])
+
     def change_replication_password(self) -> None:
         """Its readers log in with the password that this object knows, not with that of its data's origin."""
         self.execute(
@@ -496,24 +501,6 @@ class MysqlServer:
             (plugins / library.name).symlink_to(library)
         mysql_aws_plugin.make(self.programs.plugin_directory, plugins)
 
-    def _create_accounts(self, master_user: str, master_password: str, database: str | None) -> None:
-        """Aurora's accounts: rdsadmin in root's place, the role of the master user, and its user."""
-        newer = tuple(map(int, self.programs.version.split(".")[:2])) >= (8, 3)
-        with closing(self.connect("root")) as connection, connection.cursor() as cursor:
-            cursor.execute(f"RENAME USER root@localhost TO {SUPERUSER}@localhost")
-            cursor.execute(f"CREATE ROLE {_SUPERUSER_ROLE}")
-            for privileges in (_PRIVILEGES, _DEFINERS[newer]):
-                cursor.execute(f"GRANT {privileges} ON *.* TO {_SUPERUSER_ROLE} WITH GRANT OPTION")
-            cursor.execute("CREATE USER %s@'%%' IDENTIFIED BY %s", [master_user, master_password])
-            cursor.execute(f"GRANT {_SUPERUSER_ROLE} TO %s@'%%' WITH ADMIN OPTION", [master_user])
-            cursor.execute(f"SET DEFAULT ROLE {_SUPERUSER_ROLE} TO %s@'%%'", [master_user])
-            cursor.execute(
-                f"CREATE USER {REPLICATION_USER}@'127.0.0.1' IDENTIFIED BY %s", [self._replication_password]
-            )
-            cursor.execute(f"GRANT REPLICATION SLAVE ON *.* TO {REPLICATION_USER}@'127.0.0.1'")
-            if database is not None:
-                cursor.execute(f"CREATE DATABASE `{database.replace('`', '``')}`")
-
     def _becomes_ready(self, process: subprocess.Popen[bytes], user: str) -> bool:
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
@@ -525,24 +512,6 @@ class MysqlServer:
                 return True
         self.kill()
         return False
-
-
-def make_pristine(programs: MysqlPrograms, tell: Tell = lambda _: None) -> Path:
-    """A data directory as mysqld --initialize makes it; made once per version, for that takes two seconds."""
-    cache = cache_directory()
-    pristine = cache / f"pristine-{programs.version}"
-    with one_at_a_time(cache / "lock"):
-        if not pristine.is_dir():
-            tell(f"initializing MySQL {programs.version}, once")
-            with tempfile.TemporaryDirectory(prefix="new-", dir=cache) as directory:
-                give_away(Path(directory))
-                made, partial = Path(directory) / "made", Path(directory) / "partial"
-                options = (*programs.server_options, *_SMALL_AT_BIRTH, f"--datadir={made}")
-                programs.run([*programs.mysqld, "--no-defaults", "--initialize-insecure", *options])
-                (made / "auto.cnf").unlink()  # each server gets an identity of its own
-                shutil.copytree(made, partial)  # which is ours
-                partial.rename(pristine)  # there as a whole, or not at all
-    return pristine
 
 
 def _end_clients(cursor: Any) -> None:

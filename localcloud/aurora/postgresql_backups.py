@@ -35,13 +35,9 @@ class PostgresqlLog:
             _archive(segments / ready.stem, archive, ready)
 
     def link(self, writer: DatabaseServer, archive: Path, target: Path) -> None:
-        """The segment under way ends here; the log goes on in a new one.
-
-        It ends with a commit: a server that is to stop at a moment fails where nothing was committed later.
-        """
+        """The segment under way ends here; the log goes on in a new one. Raises ProgramFailed."""
         server = _of(writer)
-        server.execute("SELECT pg_current_xact_id()")
-        last = server.execute("SELECT pg_walfile_name(pg_switch_wal())")
+        last = server.end_segment()
         deadline = time.monotonic() + _ARCHIVED_WITHIN_SECONDS
         self.keep(server, archive)
         while not (archive / last).exists():

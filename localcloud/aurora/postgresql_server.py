@@ -322,6 +322,16 @@ class PostgresqlServer:
             timeout_seconds=600,
         )
 
+    def end_segment(self) -> str:
+        """The segment of its log that ends here: whatever is committed later is in the next one.
+
+        It ends with a commit: a server that is to stop at a moment fails where nothing was committed later.
+        Raises ProgramFailed when it does not answer.
+        """
+        with _errors_as_failures():
+            self.execute("SELECT pg_current_xact_id()")
+            return self.execute("SELECT pg_walfile_name(pg_switch_wal())")
+
     def measure(self) -> Measured:
         """What CloudWatch is told of it; raises ProgramFailed when it does not answer."""
         with _errors_as_failures():

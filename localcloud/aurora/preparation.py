@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from localcloud.aurora import mysql_packages
 from localcloud.aurora.mysql_packages import NotAvailable, Tell
+from localcloud.aurora.mysql_pristine import make_pristine
 from localcloud.aurora.mysql_programs import MysqlPrograms
-from localcloud.aurora.mysql_server import make_pristine
 from localcloud.aurora.postgresql_programs import ProgramFailed, Programs
 
 _DEFAULT_MAJOR = 16

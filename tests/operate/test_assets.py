@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from operate import assets
 
 BUCKET = "cdk-hnb659fds-assets-123456789012-us-east-1"
 USED, OLD, TEMPLATE = ("a" * 64, "b" * 64, "c" * 64)
-
-
-@pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    with mock_aws():
-        yield boto3.Session(region_name="us-east-1")
 
 
 @pytest.fixture

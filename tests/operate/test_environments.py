@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 from rich.console import Console
 
 from operate import lifecycle
@@ -23,14 +20,6 @@ from stacks.settings import STACKS
 NOW = datetime.now(UTC).replace(microsecond=0)
 PR = Deployment(kind="ephemeral", name="pr-1")
 TEMPLATE = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
-
-
-@pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    with mock_aws():
-        yield boto3.Session(region_name="us-east-1")
 
 
 def deploy(session: Any, name: str, *, parts: Any = STACKS, **tags: str) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 from rich.console import Console
 
 import operate.deployment
@@ -24,14 +23,6 @@ from stacks.validation import choose
 PR = choose("ephemeral", name="pr-4")
 RETAINED = replace(DEPLOYMENTS["production"], name="pr-4")
 NEIGHBOURS = ("pr-42", "pr-4-b", "xpr-4")
-
-
-@pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    with mock_aws():
-        yield boto3.Session(region_name="us-east-1")
 
 
 def leave(session: Any, name: str) -> None:

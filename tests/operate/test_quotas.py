@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
-from rich.console import Console
 
 from operate import quotas
 from operate.aws import Refused
@@ -27,19 +22,6 @@ from tests.stacks.synthesized import synthesize
 PR = Deployment(kind="ephemeral", name="pr-1")
 VPC = {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.30.0.0/16"}}
 DEFAULT_VPCS = 5
-
-
-@pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    with mock_aws():
-        yield boto3.Session(region_name="us-east-1")
-
-
-@pytest.fixture
-def console() -> Console:
-    return Console(file=io.StringIO(), record=True, width=200)
 
 
 @pytest.fixture(scope="module")

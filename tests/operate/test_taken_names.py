@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 from rich.console import Console
 
 from operate import inventory, taken_names
@@ -21,19 +18,6 @@ from tests.stacks.synthesized import synthesize
 
 PRODUCTION = Deployment(kind="production", on_local_cloud=True)
 CHOSEN = choose("production")
-
-
-@pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    with mock_aws():
-        yield boto3.Session(region_name="us-east-1")
-
-
-@pytest.fixture
-def console() -> Console:
-    return Console(file=io.StringIO(), record=True, width=200)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from stacks import validation
 from stacks.engines import ENGINES
 from stacks.settings import DEPLOYMENTS, BackupSettings, Instances, ServerlessV2, on_engine
 from stacks.validation import SettingsError, choose, validate
@@ -350,7 +349,7 @@ def test_a_version_that_two_migrations_claim_is_refused_at_synth(tmp_path, monke
     for name in ("V0001__first.sql", "V1__also_first.sql", "V0002__second.sql", "R__view.sql"):
         (tmp_path / "postgresql").mkdir(exist_ok=True)
         (tmp_path / "postgresql" / name).touch()
-    monkeypatch.setattr(validation, "SCHEMA", tmp_path)
+    monkeypatch.setattr("stacks.validation.migrations.SCHEMA", tmp_path)
     with pytest.raises(SettingsError) as refusal:
         choose("dev")
     (problem,) = refusal.value.problems

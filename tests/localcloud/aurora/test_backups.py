@@ -289,6 +289,21 @@ def test_the_latest_point_in_time_has_everything(stack, cluster, api, restored):
     assert at_restored(stack, clone, COUNT) == 3
 
 
+def test_a_writer_that_does_not_answer_is_no_failure_of_the_api(stack, cluster, api, monkeypatch):
+    def unanswered(*_, **__):
+        raise stack.dialect.error("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(type(managed(stack, cluster).cluster.writer.server), "execute", unanswered)
+    _, message = refused(
+        api.restore_db_cluster_to_point_in_time,
+        DBClusterIdentifier="restored",
+        SourceDBClusterIdentifier=cluster.physical_id,
+        UseLatestRestorableTime=True,
+    )
+    assert "server closed the connection unexpectedly" in message
+    assert "restored" not in records().clusters
+
+
 def test_a_point_in_time_works_across_failovers(stack, cluster, api, restored):
     create_instance(stack, cluster, "Reader")
     moments = [now()]

@@ -67,7 +67,7 @@ def test_a_segment_that_the_archiver_replaces_meanwhile_is_linked(writer, archiv
 
     monkeypatch.setattr(os, "link", replaced_once)
     monkeypatch.setattr(postgresql_backups, "_of", lambda server: server)
-    writer.execute = lambda statement: SEGMENT
+    writer.end_segment = lambda: SEGMENT
     target = tmp_path / "target"
     target.mkdir()
     PostgresqlLog().link(writer, archive, target)
