@@ -349,6 +349,7 @@ def test_a_log_that_becomes_too_long_begins_anew(stack, cluster, api, restored, 
     insert(stack, cluster, 2)
     before = now()
     monkeypatch.setattr(continuous_backup, "LOG_LIMIT_BYTES", 0)
+    monkeypatch.setattr("localcloud.aurora.managed.LIMIT_LOG_EVERY", 10)
     assert eventually(lambda: earliest(api, cluster) > before)
     monkeypatch.undo()
     insert(stack, cluster, 3)
