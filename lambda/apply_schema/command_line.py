@@ -9,7 +9,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from apply_schema.opening import ENGINES, engine_meant, open_database, packaged_directory
+from apply_schema.engines import ENGINES
+from apply_schema.opening import engine_meant, open_database, packaged_directory
 from apply_schema.verbs import VERBS, Order, run
 
 if TYPE_CHECKING:

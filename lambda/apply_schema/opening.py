@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from apply_schema.engines import ENGINES, migrations_over
 from apply_schema.failures import DatabaseUnknown, MigrationFailed
 from apply_schema.limits import Limits
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from apply_schema.database import MigrationDatabase, Script
+    from apply_schema.database import MigrationDatabase
     from aurora.deadline import Deadline
-    from aurora.session import Session
 
 _SOURCE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _ROOTS = (_SOURCE_ROOT, os.path.dirname(_SOURCE_ROOT))
-ENGINES = ("postgresql", "mysql")
 URL_SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql"}
 URL_FORMS = "postgresql://user@host:port/database or mysql://user@host:port/database"
 CONNECT_TIMEOUT_SECONDS = 10
@@ -39,28 +38,6 @@ def engine_meant(options: argparse.Namespace, variables: Mapping[str, str]) -> s
         named = variables.get("DATABASE_ENGINE") if not folder or folder not in ENGINES else folder
     named = named or (folder if folder in ENGINES else None)
     return named if named in ENGINES else "postgresql"
-
-
-def script_reader(engine: str) -> Callable[[str], Script]:
-    """Return what cuts files into statements as this engine's own client does."""
-    if engine == "mysql":
-        from aurora.mysql_migrations.script import read_script as read_mysql
-
-        return read_mysql
-    from apply_schema.sql_script import read_script
-
-    return read_script
-
-
-def migrations_over(session: Session, limits: Limits) -> MigrationDatabase:
-    """Return the migrator's view of a session's database; the session is its own from now on."""
-    if session.engine == "mysql":
-        from aurora.mysql_migrations import MysqlMigrations
-
-        return MysqlMigrations(session.connection, limits)
-    from aurora.postgresql_migrations import PostgresqlMigrations
-
-    return PostgresqlMigrations(session.connection, limits)
 
 
 def open_database(options: argparse.Namespace, variables: Mapping[str, str]) -> MigrationDatabase:

@@ -10,9 +10,9 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from apply_schema.database import MigrationDatabase
+from apply_schema.engines import migrations_over
 from apply_schema.failures import DatabaseUnknown, MigrationFailed
 from apply_schema.limits import Limits
-from apply_schema.opening import migrations_over
 from aurora import connecting
 from aurora.credentials import PATIENCE
 from aurora.deadline import Deadline

@@ -119,7 +119,7 @@ def _validate(database: MigrationDatabase, files: MigrationFiles, order: Order, 
 
 
 def _validate_files(files: MigrationFiles, engine: str) -> Ending:
-    from apply_schema.opening import script_reader
+    from apply_schema.engines import script_reader
     from apply_schema.planning import read_scripts
 
     read_scripts(script_reader(engine), files.migrations)

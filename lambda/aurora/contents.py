@@ -10,10 +10,11 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
 from aurora.deadline import Deadline
 from aurora.session import Session
+from aurora.stored_table import StoredTable
 
 BEFORE_THE_FIRST = -(2**63)
 """The key up to which an empty table was looked at."""
@@ -30,21 +31,6 @@ class OutOfTime(Exception):
 
 class NotHashed(Exception):
     """Rows that the server could not hash: their text is longer than it may be."""
-
-
-class StoredTable(NamedTuple):
-    """A table that holds rows."""
-
-    schema: str
-    name: str
-    columns: Sequence[str]
-    key: str | None
-    """The first column of its primary key, where that is a whole number: newer rows have larger ones."""
-
-    @property
-    def full_name(self) -> str:
-        """Such as shop.orders."""
-        return f"{self.schema}.{self.name}"
 
 
 @dataclass(frozen=True)

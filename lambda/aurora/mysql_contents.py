@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from aurora.contents import StoredTable
+from aurora.stored_table import StoredTable
 
 if TYPE_CHECKING:
     from aurora.session import Session

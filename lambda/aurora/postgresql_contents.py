@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from psycopg2 import sql
 
-from aurora.contents import StoredTable
+from aurora.stored_table import StoredTable
 
 if TYPE_CHECKING:
     from aurora.session import Session

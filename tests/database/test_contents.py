@@ -10,9 +10,10 @@ import pytest
 from apply_schema import contents as verb
 from apply_schema import handler
 from aurora import mysql_contents, postgresql_contents
-from aurora.contents import BEFORE_THE_FIRST, NotHashed, OutOfTime, StoredTable, read_contents
+from aurora.contents import BEFORE_THE_FIRST, NotHashed, OutOfTime, read_contents
 from aurora.deadline import Deadline
 from aurora.failures import DatabaseError
+from aurora.stored_table import StoredTable
 from orders import WantedLine, place
 from tests.database.servers import MASTER
 from tests.database.test_migrations_from_cloudformation import Context

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from apply_schema.database import Planned
 from apply_schema.failures import MigrationFailed
 from apply_schema.history import HistoryRefused
+from apply_schema.limits import Limits
 from aurora.postgresql_migrations import history
-from aurora.postgresql_migrations.database import Limits
 from aurora.postgresql_migrations.lock import let_go, wait_for_lock
 from aurora.postgresql_migrations.parcels import apply_parcel, parcels
 from aurora.postgresql_migrations.session import MAKE_DURABLE, SETTINGS, Session

@@ -12,7 +12,7 @@ import psycopg2
 from psycopg2 import extensions
 
 from apply_schema.failures import ConnectionLost, MigrationFailed, OutOfTime
-from aurora.postgresql_migrations.database import Limits
+from apply_schema.limits import Limits
 from aurora.postgresql_migrations.errors import is_lost, words
 from aurora.postgresql_migrations.lock import DROP_ALL_BUT_THIS, HOLD_IN_TRANSACTION
 
