@@ -148,7 +148,8 @@ pieces = st.one_of(
     quoted.filter(lambda text: "\n" not in text).map(lambda text: f"--{text}\n"),
     st.sampled_from(["1", "+", "(1;2)", "word", "$1", ",\n", "::", "<@"]),
 )
-statements = st.lists(pieces, max_size=6).map(lambda found: "SELECT " + " ".join(found) + " x")
+# With something between them: a string behind another one, on a line of its own, goes on with it.
+statements = st.lists(pieces, max_size=6).map(lambda found: "SELECT " + " , ".join(found) + " x")
 
 
 @given(st.lists(statements, max_size=5))
