@@ -1,4 +1,4 @@
-"""Every decision about a deployment, typed and frozen; validation says which of them contradict.
+"""Every decision about a deployment, typed and frozen; validation/ says which of them contradict.
 
 Nothing here imports aws_cdk, so that a wrong setting is refused at once.
 """

@@ -223,15 +223,14 @@ class PostgresqlServer:
     def stop(self, mode: str = "fast", *, timeout_seconds: float = 30) -> None:
         """No longer running: `smart` waits for clients, `fast` ends them, `immediate` does not save."""
         self._iam.close()
-        if self._process is None:
+        process = self._process
+        if process is None or process.poll() is not None:
             return
-        if self.is_running:
-            self._process.send_signal(_STOP_SIGNALS[mode])
+        process.send_signal(_STOP_SIGNALS[mode])
         try:
-            self._process.wait(timeout_seconds)
+            process.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
-            self.kill()
-        self._process = None
+            kill_with_children(process)
 
     def retire(self, successor: DatabaseServer) -> None:
         """It runs no longer, and this reader has received everything that it ever committed.
@@ -253,11 +252,8 @@ class PostgresqlServer:
         """The server and all its processes end by SIGKILL, as when the power of one machine fails."""
         self._iam.close()
         process = self._process
-        if process is None:
-            return
-        kill_with_children(process)
-        if self._process is process:  # else it was started again in the meantime
-            self._process = None
+        if process is not None and process.poll() is None:
+            kill_with_children(process)
 
     def execute(
         self,

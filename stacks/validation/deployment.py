@@ -1,4 +1,4 @@
-"""Problems of a deployment as a whole: its name, its place, its neighbours, and what it retains."""
+"""Every problem of a deployment: those of its parts, of its name and place, and of its neighbours."""
 
 from __future__ import annotations
 
